@@ -1,0 +1,59 @@
+/* Every limit on what somebody outside can make grow: name, value, unit, in one place.
+ *
+ * Contract limits (what a tenant may ask for) carry the contract's numbers; the rest are ours. A
+ * limit that an operator may change is a setting whose default is here.
+ */
+#pragma once
+
+#define LIMIT_KIB 1024u
+#define LIMIT_MIB (1024u * 1024u)
+
+/* Contract: POST /pcaps, `simple`. Bounds are inclusive. */
+enum {
+	LIMIT_TIME_S_MIN = 1,
+	LIMIT_TIME_S_MAX = 300,
+	LIMIT_PACKETS_MIN = 1,
+	LIMIT_PACKETS_MAX = 10000,
+	LIMIT_SIMPLE_SNAPLEN_BYTES = 160,
+};
+
+/* Requests */
+enum {
+	LIMIT_BODY_BYTES = 64 * 1024,      /* tenant request body: 413 above */
+	LIMIT_PATH_BYTES = 2048,           /* request path with query */
+	LIMIT_CREDENTIAL_BYTES = 256,      /* token, key or e-mail address in a header */
+	LIMIT_IDEMPOTENCY_KEY_BYTES = 255, /* Idempotency-Key header */
+	LIMIT_LIST_PER_PAGE = 100,         /* rows of one list answer */
+	LIMIT_LIST_PER_PAGE_DEFAULT = 50,
+	LIMIT_IDEMPOTENCY_TTL_S = 24 * 3600,
+};
+
+/* Edge protocol */
+enum {
+	LIMIT_SYNC_BYTES = 4 * 1024 * 1024, /* one sync message, up or down */
+	LIMIT_SYNC_HOLD_MS = 10000,         /* longest long poll */
+	LIMIT_SYNC_PARTS = 4096,            /* parts in one sync message */
+	LIMIT_INTERFACES = 16,              /* interfaces of one sampler */
+	LIMIT_STREAMS = 16,                 /* streams (rings) of one part */
+	LIMIT_UPLOAD_GRANTS = 16,           /* upload URLs granted ahead, per stream of a part */
+	LIMIT_CHUNK_BYTES = 8 * 1024 * 1024 + 64 * 1024, /* one stored chunk */
+	LIMIT_SIMPLE_CHUNK_BYTES = 256 * 1024, /* a `simple` chunk is closed at this size */
+	LIMIT_CHUNK_AGE_MS = 1000,             /* and at this age */
+	LIMIT_CHUNKS_PER_STREAM = 100000,      /* seq of a chunk stays below */
+	LIMIT_UPLOAD_URL_TTL_S = 600,          /* a signed upload URL lives this long */
+	LIMIT_SAMPLER_SILENCE_S = 15,          /* then its parts are lost */
+	LIMIT_JOB_GRACE_S = 30,                /* a job's deadline is its window plus this */
+	LIMIT_REASON_BYTES = 256,              /* a reason text from the edge */
+};
+
+/* Tenancy */
+enum {
+	LIMIT_PREFIXES_PER_ACCOUNT = 4096,
+	LIMIT_NAME_BYTES = 128,
+};
+
+/* Connections and memory of one API process */
+enum {
+	LIMIT_WRITE_STALL_S = 30, /* a client that does not read is closed after this */
+	LIMIT_DOWNLOAD_BUFFER_BYTES = 64 * 1024,
+};

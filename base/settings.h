@@ -1,0 +1,68 @@
+/* Settings: each from a flag or an environment variable, a flag wins, then the default (12-factor).
+ *
+ * A program describes its settings in one static table; --help and --version are made from it. The
+ * flag of EDGECAP_DATABASE_URL is --database-url. A setting NAME whose kind is SETTING_SECRET may also come
+ * from a file named by NAME_FILE / --name-file (trailing newline removed). A wrong, unknown or missing setting stops the
+ * start with a message that names it, its range and what was seen. Values live as long as `struct settings`.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/error.h"
+
+enum setting_kind {
+	SETTING_STR,      /* text; min..max is its length in bytes */
+	SETTING_SECRET,   /* text never shown; also NAME_FILE */
+	SETTING_INT,      /* parse_u64 */
+	SETTING_SIZE,     /* parse_size, bytes */
+	SETTING_DURATION, /* parse_duration_ms, milliseconds */
+	SETTING_BOOL,     /* parse_bool; a flag without a value means true */
+	SETTING_FLAG,     /* command-line switch only, no environment variable, no value */
+};
+
+/* One row of a program's table. */
+struct setting {
+	const char
+		*name; /* "EDGECAP_DATABASE_URL"; for SETTING_FLAG "EDGECAP_DRY_RUN" -> --dry-run */
+	enum setting_kind kind;
+	const char *fallback; /* the default as text; NULL: none (required unless optional) */
+	uint64_t min, max;    /* inclusive, in the kind's unit; max 0 means no upper limit */
+	bool optional;    /* may be absent without a default: settings_str gives NULL, numbers 0 */
+	const char *help; /* one line */
+};
+
+struct settings;
+
+enum settings_outcome {
+	SETTINGS_RUN,  /* go on */
+	SETTINGS_EXIT, /* --help or --version was printed on stdout: exit 0 */
+};
+
+/* Read argv and the environment against a table.
+ * prog and about: for --help. table: count rows, static. argv: borrowed for the life of the result. Operands (arguments
+ * that are no flags, everything after "--") are kept when max_operands allows.
+ * Returns 0 and *ret (free with settings_free) and *outcome; or EC_EINVAL with a message for stderr. */
+int settings_read(const char *prog, const char *about, const struct setting *table, size_t count,
+		  size_t max_operands, int argc, char *const *argv, struct settings **ret,
+		  enum settings_outcome *outcome, struct error *err) EC_MUST_CHECK;
+
+/* Free; accepts NULL. Secrets are wiped. */
+void settings_free(struct settings *s);
+
+/* Text of a setting in the table (asserts that it is); NULL when absent and optional. Borrowed from s. */
+const char *settings_str(const struct settings *s, const char *name);
+
+/* Number of a SETTING_INT, SIZE (bytes) or DURATION (ms) setting. */
+uint64_t settings_u64(const struct settings *s, const char *name);
+
+/* Value of a SETTING_BOOL or FLAG. */
+bool settings_bool(const struct settings *s, const char *name);
+
+/* True when it came from the environment or a flag rather than the default. */
+bool settings_given(const struct settings *s, const char *name);
+
+/* The i-th operand, NULL past the last. Borrowed from argv. */
+const char *settings_operand(const struct settings *s, size_t i);

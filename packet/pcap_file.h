@@ -1,0 +1,18 @@
+/* The classic pcap file format (draft-ietf-opsawg-pcap): header and records, written to a buffer.
+ *
+ * Little-endian, magic 0xa1b2c3d4 (microseconds). Reading classic files is libpcap's work (sampler).
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/bytes.h"
+
+enum { PCAP_FILE_HEADER_BYTES = 24, PCAP_RECORD_HEADER_BYTES = 16 };
+
+/* Append the file header. snaplen_bytes: the longest captured length in the file. */
+void pcap_put_header(struct buf *b, uint32_t link_type, uint32_t snaplen_bytes);
+
+/* Append a record. ts_ns: cut to microseconds; from 1970 up to 2106 (32-bit seconds). data: captured bytes; wire_bytes: original length. */
+void pcap_put_record(struct buf *b, int64_t ts_ns, uint32_t wire_bytes, struct bytes data);

@@ -1,0 +1,157 @@
+/* The edge protocol: one message up, one down, whole state each way (ARCHITECTURE.md, "Edge protocol").
+ *
+ * JSON over POST /edge/v1/sync. Both programs use this codec: encode on one side, decode (strict, hostile input) on
+ * the other. Pure. Decoded messages live in the caller's arena. Times are microseconds since 1970 on the clock of the host
+ * named in the member; lists are bounded by base/limits.h and a longer one is EC_ELIMIT.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/attr.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "base/limits.h"
+#include "packet/filter.h"
+#include "packet/ledger.h"
+#include "packet/selection.h"
+
+enum { SYNC_VERSION = 1 };
+
+/* What a sampler says of a part. X(name, text) */
+#define SYNC_PART_STATES(X)                                                                        \
+	X(SYNC_PART_RUNNING, "running") /* armed; the window is open */                            \
+	X(SYNC_PART_ENDED, "ended")     /* window closed, chunks still being uploaded */           \
+	X(SYNC_PART_DONE, "done")       /* all chunks stored */                                    \
+	X(SYNC_PART_FAILED, "failed")   /* could not run or go on; what is stored counts */
+
+enum sync_part_state {
+#define X(name, text) name,
+	SYNC_PART_STATES(X)
+#undef X
+};
+
+/* Why a part ended. X(name, text) */
+#define PART_REASONS(X)                                                                            \
+	X(PART_REASON_NONE, "")                                                                    \
+	X(PART_REASON_TIME_LIMIT, "time_limit")                                                    \
+	X(PART_REASON_PACKET_LIMIT, "packet_limit")                                                \
+	X(PART_REASON_BYTE_LIMIT, "byte_limit")                                                    \
+	X(PART_REASON_STOPPED, "stopped") /* told to: budget reached or the tenant's stop */       \
+	X(PART_REASON_RESTARTED, "sampler_restarted") /* the process ended while it ran */         \
+	X(PART_REASON_ERROR, "error")                 /* see the text */                           \
+	X(PART_REASON_SILENT, "silent")               /* given up by the service */                \
+	X(PART_REASON_DEADLINE, "deadline")           /* given up by the service */
+
+enum part_reason {
+#define X(name, text) name,
+	PART_REASONS(X)
+#undef X
+};
+
+/* Text of a state or reason (static), and the reverse: 0 or EC_EFORMAT. */
+const char *sync_part_state_text(enum sync_part_state s);
+int sync_part_state_parse(const char *text,
+			  enum sync_part_state *ret) EC_MUST_CHECK; /* Reverse of the above. */
+const char *part_reason_text(enum part_reason r);                   /* Text of a reason, static. */
+int part_reason_parse(const char *text,
+		      enum part_reason *ret) EC_MUST_CHECK; /* Reverse of the above. */
+
+/* Progress of one stream (ring) of a part: chunks are numbered from 0 without gaps. */
+struct sync_stream {
+	uint32_t stream;
+	uint32_t closed; /* chunks made so far */
+	uint32_t stored; /* chunks 0..stored-1 are in the store */
+};
+
+struct sync_up_part {
+	struct id account;
+	struct id pcap;
+	enum sync_part_state state;
+	enum part_reason reason;
+	const char *error;  /* NULL or the text of PART_REASON_ERROR, <= LIMIT_REASON_BYTES */
+	int64_t started_us; /* armed at, host clock; 0 not yet */
+	int64_t ended_us;   /* window closed at, host clock; 0 not yet */
+	struct ledger ledger;
+	size_t stream_count;
+	struct sync_stream *streams;
+};
+
+struct sync_interface {
+	const char *name;
+	uint32_t link_type;
+	uint64_t received;       /* interface counter */
+	uint64_t dropped_kernel; /* ring, since start */
+	uint64_t dropped_interface;
+};
+
+struct sync_up {
+	struct id boot;   /* new for each sampler process */
+	uint64_t seq;     /* rises with each message of a boot */
+	int64_t clock_us; /* host clock when sent */
+	const char *software;
+	const char *host; /* host name */
+	size_t interface_count;
+	struct sync_interface *interfaces;
+	size_t part_count;
+	struct sync_up_part *parts;
+};
+
+/* What the service wants of a part. X(name, text) */
+#define SYNC_DESIRED(X)                                                                            \
+	X(SYNC_RUN, "run")                                                                         \
+	X(SYNC_STOP, "stop")     /* end the window now, upload the rest, report done */            \
+	X(SYNC_FORGET, "forget") /* recorded or no longer wanted: drop spool and state */
+
+enum sync_desired {
+#define X(name, text) name,
+	SYNC_DESIRED(X)
+#undef X
+};
+
+struct sync_grant {
+	uint32_t stream;
+	uint32_t seq;
+	const char *url; /* PUT the chunk here; good until expires_us of the API's clock */
+};
+
+struct sync_down_part {
+	struct id account;
+	struct id pcap;
+	enum sync_desired desired;
+	/* the rest only for SYNC_RUN and SYNC_STOP */
+	struct filter filter;
+	struct scope scope; /* prefixes in the arena */
+	uint32_t snaplen_bytes;
+	uint64_t packet_limit;  /* of the job; 0: none */
+	uint64_t byte_limit;    /* 0: none */
+	uint64_t time_limit_us; /* window length still to run when the part is not running yet */
+	struct selection selection;
+	uint32_t chunk_bytes;  /* close a chunk at this size */
+	uint32_t chunk_age_ms; /* or this age */
+	size_t grant_count;
+	struct sync_grant *grants;
+};
+
+struct sync_down {
+	uint64_t seq;     /* of the message answered */
+	int64_t clock_us; /* API clock when sent */
+	bool superseded;  /* a newer message of this sampler took the long poll: ignore the rest */
+	size_t part_count;
+	struct sync_down_part *parts;
+};
+
+/* Encode into out (appended). Returns 0 or EC_ENOMEM / EC_ELIMIT. */
+int sync_up_encode(const struct sync_up *m, struct buf *out) EC_MUST_CHECK;
+int sync_down_encode(const struct sync_down *m,
+		     struct buf *out) EC_MUST_CHECK; /* As sync_up_encode. */
+
+/* Decode a message; everything in *ret lives in the arena.
+ * Returns 0, EC_EFORMAT, EC_ELIMIT or EC_ENOMEM with the member in err. Another version is EC_EFORMAT. Unknown members are ignored. */
+int sync_up_decode(struct bytes text, struct arena *a, struct sync_up *ret,
+		   struct error *err) EC_MUST_CHECK;
+int sync_down_decode(struct bytes text, struct arena *a, struct sync_down *ret,
+		     struct error *err) EC_MUST_CHECK; /* As sync_up_decode. */
