@@ -18,13 +18,15 @@ struct arena {
 	size_t limit_bytes;
 };
 
-/* Make an empty arena that may hand out up to limit_bytes. Allocates nothing. */
+/* Make an empty arena that may hand out up to limit_bytes; each piece counts rounded up to the
+ * alignment of max_align_t. Allocates nothing. */
 void arena_init(struct arena *a, size_t limit_bytes);
 
 /* Release everything the arena handed out. Accepts a zeroed struct. */
 void arena_fini(struct arena *a);
 
-/* n zeroed bytes, or NULL when memory or the limit is exhausted. Valid until arena_fini. */
+/* n zeroed bytes, or NULL when memory or the limit is exhausted. Valid until arena_fini.
+ * n: 0 gives an address of its own as well. */
 void *arena_alloc(struct arena *a, size_t n) EC_MUST_CHECK;
 
 /* count zeroed elements of size bytes; NULL also when the product overflows. */

@@ -22,9 +22,11 @@ int64_t clock_wall_now_ns(void);
 uint64_t clock_mono_now_ms(void);
 
 /* RFC 3339 in UTC with six decimals and 'Z'.
- * us: microseconds since 1970, within years 0000 to 9999. dst: CLOCK_RFC3339_BYTES. */
+ * us: microseconds since 1970; outside the years 0000 to 9999 the nearest time within is written.
+ * dst: CLOCK_RFC3339_BYTES. */
 void clock_format_rfc3339(int64_t us, char *dst);
 
-/* RFC 3339 section 5.6 date-time (any offset, 0 to 9 decimals, cut to microseconds; a leap second counts as the
- * next second). Returns 0 or EC_EFORMAT. */
+/* RFC 3339 section 5.6 date-time: any offset, 0 to 9 decimals (cut to microseconds), upper or lower
+ * case 'T' and 'Z'. A leap second counts as the next second and is only taken at 23:59:60 UTC.
+ * Returns 0 or EC_EFORMAT. */
 int clock_parse_rfc3339(struct bytes text, int64_t *ret_us) EC_MUST_CHECK;

@@ -18,7 +18,8 @@ struct id {
 	char hex[ID_HEX_LEN + 1];
 };
 
-/* A fresh UUIDv7. now_us: wall clock, microseconds since 1970. Aborts when the kernel has no entropy. */
+/* A fresh UUIDv7; the 12 bits behind the milliseconds are their fraction (RFC 9562 section 6.2, method 3).
+ * now_us: wall clock, microseconds since 1970, >= 0. Aborts when the kernel has no entropy. */
 struct id id_new_v7(int64_t now_us);
 
 /* A fresh random UUIDv4. Aborts when the kernel has no entropy. */
