@@ -1,0 +1,79 @@
+/* A capture job and its parts as plain values: what the tables hold and the other folders see.
+ *
+ * Texts are borrowed from whoever delivered the struct (a query result, an arena): copy what outlives
+ * the callback. Times are microseconds since 1970 UTC; 0 means not yet.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/id.h"
+#include "jobqueue/job_state.h"
+#include "packet/filter.h"
+#include "packet/ledger.h"
+#include "packet/selection.h"
+#include "packet/sync_message.h"
+
+/* Why the capture of a job ended. X(name, text) */
+#define STOP_REASONS(X)                                                                            \
+	X(STOP_NONE, "")                                                                           \
+	X(STOP_TIME_LIMIT, "time_limit")                                                           \
+	X(STOP_PACKET_LIMIT, "packet_limit")                                                       \
+	X(STOP_REQUESTED, "stop_requested")                                                        \
+	X(STOP_NO_HOST, "no_edge_host")                                                            \
+	X(STOP_LOST, "edge_hosts_lost")
+
+enum stop_reason {
+#define X(name, text) name,
+	STOP_REASONS(X)
+#undef X
+};
+
+/* Parts of a job by state. */
+struct part_counts {
+	uint32_t total, assigned, running, done, failed, lost;
+};
+
+struct job {
+	struct id account;
+	struct id id;
+	const char *type;   /* "simple" */
+	const char *system; /* "magic-transit" */
+	uint32_t time_limit_s;
+	uint32_t packet_limit;
+	const char *filter_json; /* filter_v1 as sent, JSON text; "{}" when none */
+	struct selection selection;
+	enum job_stage stage;
+	const char *error_message; /* NULL or text */
+	const char
+		*warnings_json; /* JSON array of texts for `messages`: lost hosts, clocks, empty */
+	bool stop_requested;
+	int64_t submitted_us, completed_us, expires_us, deadline_us;
+	enum stop_reason stop_reason;
+	struct part_counts parts;
+	uint64_t
+		packets_captured; /* pending: sum of the hosts' reports; after: packets in the file */
+	uint64_t packets_cut;     /* left out at assembly by the job's packet limit */
+	uint64_t packets_rejected; /* left out at assembly: outside the tenant's scope or filter */
+	struct ledger ledger;      /* sum over the parts */
+	/* files, when done */
+	const char *pcap_key, *pcapng_key; /* NULL until done */
+	uint64_t pcap_bytes, pcapng_bytes;
+	const char *pcap_sha256, *pcapng_sha256; /* hex */
+};
+
+struct part {
+	struct id account;
+	struct id pcap;
+	struct id sampler;
+	const char *sampler_name, *colo, *software;
+	enum part_state state;
+	enum part_reason reason;
+	const char *error;            /* NULL or text */
+	int64_t started_us, ended_us; /* host clock */
+	int64_t clock_offset_us;      /* host clock minus API clock, as seen in sync */
+	struct ledger ledger;
+	uint32_t chunks_stored;  /* sum over the streams */
+	uint64_t packets_stored; /* found in the chunks by the assembler */
+};

@@ -1,0 +1,96 @@
+/* What the assembler does: give up silent parts, claim jobs, finish them, retention. Fleet scope.
+ *
+ * A claim is a lease with a fencing number: every later call names it and ends with EC_ECONFLICT when
+ * another assembler has taken over. Any number of assemblers may run all of this at once.
+ */
+#pragma once
+
+#include "jobqueue/job.h"
+#include "jobqueue/jq.h"
+
+struct jq_lease {
+	struct id account, pcap;
+	uint64_t fence;
+};
+
+/* A claimed job with its parts and the account's scope (borrowed for the callback). */
+struct jq_claim {
+	struct jq_lease lease;
+	uint32_t attempt; /* 1 for the first */
+	struct job job;
+	struct scope scope;
+	size_t part_count;
+	const struct part *parts; /* ordered by sampler id */
+};
+
+typedef void (*jq_claims_cb)(void *arg, const struct error *err, const struct jq_claim *claims,
+			     size_t count);
+
+/* Claim up to max (1..16) jobs that are ready (and whose retry time has come) or whose lease has run
+ * out, for lease_ms. owner: the assembler process. */
+void jq_claim(struct jq *jq, const struct id *owner, uint32_t max, uint32_t lease_ms,
+	      jq_claims_cb cb, void *arg);
+
+/* Extend a lease to lease_ms from now. */
+void jq_lease_renew(struct jq *jq, const struct jq_lease *lease, uint32_t lease_ms, jq_done_cb cb,
+		    void *arg);
+
+struct jq_part_stored {
+	struct id sampler;
+	uint64_t packets_stored; /* packets found in its chunks */
+	uint32_t chunks;
+};
+
+struct jq_outcome {
+	uint64_t packets, cut,
+		rejected; /* in the file; beyond the limit; outside scope or filter */
+	enum stop_reason stop_reason;
+	const char *warnings_json;
+	const char *pcap_key, *pcapng_key;
+	uint64_t pcap_bytes, pcapng_bytes;
+	const char *pcap_sha256, *pcapng_sha256;
+	int64_t expires_us;
+	size_t part_count;
+	const struct jq_part_stored *parts;
+};
+
+/* Mark the job done with its files, in one transaction. outcome: copied. */
+void jq_complete(struct jq *jq, const struct jq_lease *lease, const struct jq_outcome *outcome,
+		 jq_done_cb cb, void *arg);
+
+/* Mark the job failed. message: shown to the tenant; copied. */
+void jq_fail(struct jq *jq, const struct jq_lease *lease, enum stop_reason reason,
+	     const char *message, jq_done_cb cb, void *arg);
+
+/* Give the job back to be tried again after delay_ms. message: the last error, for the operator;
+ * copied. */
+void jq_retry(struct jq *jq, const struct jq_lease *lease, uint32_t delay_ms, const char *message,
+	      jq_done_cb cb, void *arg);
+
+typedef void (*jq_reaped_cb)(void *arg, const struct error *err, uint32_t given_up);
+
+/* Give up parts whose sampler was silent for LIMIT_SAMPLER_SILENCE_S (reason silent), and all open
+ * parts of jobs past their deadline (reason deadline); jobs with no open part left become ready.
+ * Judged only while some API replica has been serving without a gap for LIMIT_SAMPLER_SILENCE_S: an
+ * edge that nobody listened to is not silent. given_up: parts. */
+void jq_reap(struct jq *jq, jq_reaped_cb cb, void *arg);
+
+/* A job whose chunks or files are to be removed. */
+struct jq_garbage {
+	struct id account, pcap;
+	bool files; /* true: retention, files too; false: chunks of a job that has ended */
+};
+
+typedef void (*jq_garbage_cb)(void *arg, const struct error *err, const struct jq_garbage *items,
+			      size_t count);
+
+/* Find at most max (1..1000) of them, oldest first: ended jobs past `expires`, and ended jobs whose
+ * chunks are still there a grace time after their end. */
+void jq_garbage_find(struct jq *jq, uint32_t max, jq_garbage_cb cb, void *arg);
+
+/* Record that it was removed (stage `expired` when files). */
+void jq_garbage_removed(struct jq *jq, const struct jq_garbage *item, jq_done_cb cb, void *arg);
+
+/* Make the monthly partitions of this and the next months, drop those older than history_months,
+ * forget idempotency keys older than LIMIT_IDEMPOTENCY_TTL_S. To be called hourly. */
+void jq_housekeeping(struct jq *jq, uint32_t history_months, jq_done_cb cb, void *arg);

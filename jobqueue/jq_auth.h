@@ -1,0 +1,53 @@
+/* Who is asking: credentials of tenants and samplers. Only hashes are stored and compared. */
+#pragma once
+
+#include "base/digest.h"
+#include "jobqueue/jq.h"
+
+/* X(name, bit, text) */
+#define PERMISSIONS(X)                                                                             \
+	X(PERM_READ, 1, "read")                                                                    \
+	X(PERM_DOWNLOAD, 2, "download")                                                            \
+	X(PERM_COLLECT, 4, "collect")                                                              \
+	X(PERM_ADMIN, 8, "admin")
+
+enum permission {
+#define X(name, bit, text) name = (bit),
+	PERMISSIONS(X)
+#undef X
+};
+
+/* A known credential, seen from one account. */
+struct jq_identity {
+	struct id credential; /* the token's or the user's id, for the audit */
+	const char *actor;    /* "token:<name>" or the user's e-mail address */
+	bool account_member;  /* the account exists, is enabled, and the credential may see it */
+	unsigned permissions; /* enum permission bits in this account; 0 when not a member */
+};
+
+/* identity is NULL with EC_EAUTH when the credential is unknown, expired or revoked; or with
+ * EC_EUNAVAILABLE. */
+typedef void (*jq_identity_cb)(void *arg, const struct error *err,
+			       const struct jq_identity *identity);
+
+/* Look up a bearer token by the SHA-256 of its text, as seen from an account. */
+void jq_auth_token(struct jq *jq, const struct digest *token, const struct id *account,
+		   jq_identity_cb cb, void *arg);
+
+/* Look up a user by e-mail address (compared without case) and the SHA-256 of the key. email:
+ * copied. */
+void jq_auth_key(struct jq *jq, const char *email, const struct digest *key,
+		 const struct id *account, jq_identity_cb cb, void *arg);
+
+struct jq_sampler {
+	struct id id;
+	const char *name;
+	const char *colo;
+};
+
+/* sampler is NULL with EC_EAUTH when the token is unknown or the sampler disabled; or with
+ * EC_EUNAVAILABLE. */
+typedef void (*jq_sampler_cb)(void *arg, const struct error *err, const struct jq_sampler *sampler);
+
+/* Look up a sampler by the SHA-256 of its token. */
+void jq_auth_sampler(struct jq *jq, const struct digest *token, jq_sampler_cb cb, void *arg);

@@ -1,0 +1,113 @@
+/* What a tenant does with jobs: submit, get, list, stop, limits.
+ *
+ * Account first; every operation runs in that account's scope and sees nothing of any other.
+ */
+#pragma once
+
+#include "base/digest.h"
+#include "jobqueue/job.h"
+#include "jobqueue/jq.h"
+
+/* Who does it, for the audit row that is written in the same transaction. Texts are copied. */
+struct jq_actor {
+	struct id credential;
+	const char *name;       /* jq_identity.actor */
+	const char *source;     /* peer address as text */
+	const char *request_id; /* of the API's access log */
+};
+
+struct jq_submit {
+	struct id account;
+	struct id id; /* fresh UUIDv7 */
+	const char *type, *system;
+	uint32_t time_limit_s, packet_limit;
+	const char *filter_json;
+	struct filter filter; /* parsed; checked against the account's scope in the transaction */
+	struct selection selection;
+	const char *idempotency_key; /* NULL: none */
+	struct digest body_sha256;   /* of the request body; used with the key */
+	struct jq_actor actor;
+};
+
+/* X(name): how a submit ended */
+#define JQ_SUBMIT_OUTCOMES(X)                                                                      \
+	X(JQ_SUBMIT_CREATED)      /* job is set */                                                 \
+	X(JQ_SUBMIT_REPLAYED)     /* key used with the same body: job as it was at submission */   \
+	X(JQ_SUBMIT_KEY_REUSED)   /* key used with another body */                                 \
+	X(JQ_SUBMIT_RATE)         /* collect interval */                                           \
+	X(JQ_SUBMIT_RUNNING)      /* too many jobs running */                                      \
+	X(JQ_SUBMIT_NO_PREFIX)    /* the account has no prefixes and is not unrestricted */        \
+	X(JQ_SUBMIT_OUT_OF_SCOPE) /* the filter can match nothing of the scope */                  \
+	X(JQ_SUBMIT_NO_ACCOUNT)
+
+enum jq_submit_outcome {
+#define X(name) name,
+	JQ_SUBMIT_OUTCOMES(X)
+#undef X
+};
+
+struct jq_submit_result {
+	enum jq_submit_outcome outcome;
+	const struct job *job;  /* CREATED, REPLAYED; else NULL */
+	uint32_t retry_after_s; /* RATE, RUNNING: 1 or more */
+	uint32_t limit;         /* RATE: interval in seconds; RUNNING: jobs */
+};
+
+typedef void (*jq_submit_cb)(void *arg, const struct error *err,
+			     const struct jq_submit_result *result);
+
+/* One transaction, one round trip: idempotency key, scope, rate-limit slot (exact over all replicas),
+ * running jobs, the job, one part per sampler that is enabled and was seen within
+ * LIMIT_SAMPLER_SILENCE_S, the audit row, NOTIFY. A refused request takes no slot and writes nothing. A
+ * job without any sampler is created all the same, in stage `ready`: the assembler fails it with
+ * STOP_NO_HOST. request: copied. */
+void jq_submit(struct jq *jq, const struct jq_submit *request, jq_submit_cb cb, void *arg);
+
+typedef void (*jq_job_cb)(void *arg, const struct error *err, const struct job *job);
+
+/* One job with its counters. EC_ENOTFOUND when the account has none of this id. */
+void jq_job_get(struct jq *jq, const struct id *account, const struct id *pcap, jq_job_cb cb,
+		void *arg);
+
+struct jq_list_query {
+	uint32_t page, per_page;    /* from 1 */
+	const char *status, *type;  /* NULL: any */
+	int64_t since_us, until_us; /* submission time, inclusive; 0: open */
+};
+
+typedef void (*jq_list_cb)(void *arg, const struct error *err, const struct job *jobs, size_t count,
+			   uint64_t total);
+
+/* Newest first (submitted, then id). query: copied. */
+void jq_job_list(struct jq *jq, const struct id *account, const struct jq_list_query *query,
+		 jq_list_cb cb, void *arg);
+
+/* Ask the job to stop: stop_requested becomes true while it is capturing; nothing changes on an
+ * ended one. Audit row and NOTIFY in the same transaction. EC_ENOTFOUND as in jq_job_get. */
+void jq_job_stop(struct jq *jq, const struct id *account, const struct id *pcap,
+		 const struct jq_actor *actor, jq_done_cb cb, void *arg);
+
+/* What an audit row says; texts are copied. */
+struct jq_audit {
+	struct jq_actor actor;
+	const char *action; /* "pcap.download" */
+	struct id object;
+	const char *result; /* "ok" or an error's name */
+};
+
+/* Write an audit row by itself (a download). */
+void jq_audit_write(struct jq *jq, const struct id *account, const struct jq_audit *row,
+		    jq_done_cb cb, void *arg);
+
+struct jq_limits {
+	uint32_t collect_interval_s;
+	uint32_t next_collect_s; /* seconds until the next submit is allowed; 0 now */
+	uint32_t running_max, running;
+	uint32_t prefixes;
+	bool unrestricted;
+};
+
+typedef void (*jq_limits_cb)(void *arg, const struct error *err, const struct jq_limits *limits);
+
+/* The account's limits and what is left of them. EC_ENOTFOUND when there is no such account. */
+void jq_limits_get(struct jq *jq, const struct id *account, jq_limits_cb cb, void *arg);

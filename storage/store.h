@@ -1,0 +1,145 @@
+/* Objects in a store: a local directory or (later) S3, behind one asynchronous interface.
+ *
+ * An object is immutable bytes under a key ("chunks/a/b/c.pcapng": segments of [A-Za-z0-9._-], no
+ * "." or "..", at most STORE_KEY_MAX bytes). It appears whole or not at all: a write is invisible
+ * until its commit, and a committed object survives a crash (fsync of file and directory). SHA-256
+ * is computed on the way.
+ *
+ * All calls and callbacks happen on the uv loop given to store_open; blocking work is done in uv's
+ * thread pool. Every operation calls back exactly once, never from inside the call that started it.
+ * Buffers are borrowed until the callback. Nothing here logs.
+ * EDGECAP_STORAGE names the driver: file:///absolute/directory.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/attr.h"
+#include "base/bytes.h"
+#include "base/digest.h"
+#include "base/error.h"
+
+enum { STORE_KEY_MAX = 512, STORE_URL_MAX = 2048, STORE_DELETE_MAX = 1000 };
+
+struct store;
+
+/* What a store is opened with; texts are copied. */
+struct store_config {
+	const char *url; /* EDGECAP_STORAGE */
+	const char
+		*upload_base_url; /* file driver: where samplers reach the API; NULL: cannot sign */
+	struct bytes
+		signing_secret; /* file driver: signs upload URLs; >= 32 bytes, empty: cannot */
+};
+
+/* Open. loop: borrowed for the life of the store. The directory is made when its parent exists; it
+ * must be writable. Returns 0, or EC_EINVAL (the URL: which part is wrong) / EC_EIO with a reason.
+ * Close with store_close. */
+int store_open(uv_loop_t *loop, const struct store_config *config, struct store **ret,
+	       struct error *err) EC_MUST_CHECK;
+
+typedef void (*store_closed_cb)(void *arg);
+
+/* Finish what runs (callbacks still come), then free and call cb (may be NULL). store: may be NULL
+ * (cb is then called at once). */
+void store_close(struct store *store, store_closed_cb cb, void *arg);
+
+/* True when key has the form above. Pure. */
+bool store_key_valid(struct bytes key);
+
+/* err is NULL on success; borrowed for the call. Codes: EC_ENOTFOUND, EC_EUNAVAILABLE (worth trying
+ * again), EC_ELIMIT (no space, quota), EC_EIO, EC_ECONFLICT. */
+typedef void (*store_done_cb)(void *arg, const struct error *err);
+
+struct store_info {
+	uint64_t bytes;
+	struct digest sha256; /* of a write just committed; zero from a read or head */
+	int64_t modified_us;
+};
+
+typedef void (*store_info_cb)(void *arg, const struct error *err, const struct store_info *info);
+
+/* Size of an object. key: copied. */
+void store_head(struct store *store, const char *key, store_info_cb cb, void *arg);
+
+/* Store an object in one go. data: borrowed until cb, at most LIMIT_CHUNK_BYTES. An object that is
+ * there already with the same bytes is success; with other bytes it is EC_ECONFLICT and stays. */
+void store_put(struct store *store, const char *key, struct bytes data, store_info_cb cb,
+	       void *arg);
+
+/* --- reading --- */
+
+struct store_reader;
+typedef void (*store_reader_cb)(void *arg, const struct error *err, struct store_reader *reader,
+				const struct store_info *info);
+/* n bytes are in the buffer; 0 is the end. */
+typedef void (*store_read_cb)(void *arg, const struct error *err, size_t n);
+
+/* Open for reading from offset. length: bytes to read, UINT64_MAX for all. On success the caller owns
+ * the reader (store_reader_close). The object stays readable to the end although it is deleted
+ * meanwhile. info->bytes: size of the whole object. */
+void store_reader_open(struct store *store, const char *key, uint64_t offset, uint64_t length,
+		       store_reader_cb cb, void *arg);
+
+/* Read up to cap bytes, in order. One read at a time (asserted). dst: borrowed until cb. */
+void store_reader_read(struct store_reader *reader, void *dst, size_t cap, store_read_cb cb,
+		       void *arg);
+
+/* Close; may be called while a read runs: its callback then comes with EC_ECANCELED, and dst is
+ * borrowed until then. Accepts NULL. */
+void store_reader_close(struct store_reader *reader);
+
+/* --- writing --- */
+
+struct store_writer;
+typedef void (*store_writer_cb)(void *arg, const struct error *err, struct store_writer *writer);
+
+/* Begin an object of unknown length. The caller owns the writer: end it with commit or abort. */
+void store_writer_open(struct store *store, const char *key, store_writer_cb cb, void *arg);
+
+/* Append. One write at a time (asserted). data: borrowed until cb. */
+void store_writer_write(struct store_writer *writer, struct bytes data, store_done_cb cb,
+			void *arg);
+
+/* Make the object visible, replacing an older one of that key at once. The writer is gone
+ * afterwards, success or not. */
+void store_writer_commit(struct store_writer *writer, store_info_cb cb, void *arg);
+
+/* Give up: nothing becomes visible, nothing is left behind. Accepts NULL. May be called while a write
+ * runs: its callback then comes with EC_ECANCELED. */
+void store_writer_abort(struct store_writer *writer);
+
+/* --- listing and deleting --- */
+
+struct store_entry {
+	const char *key;
+	uint64_t bytes;
+	int64_t modified_us;
+};
+
+/* One page of keys in ascending order; more is true when another page follows (pass the last key as
+ * start_after). */
+typedef void (*store_list_cb)(void *arg, const struct error *err, const struct store_entry *entries,
+			      size_t count, bool more);
+
+/* List keys that begin with prefix (ending in '/') and come after start_after ("" for the first
+ * page), at most max (1..1000) a page. prefix, start_after: copied. Unfinished writes are not shown. */
+void store_list(struct store *store, const char *prefix, const char *start_after, size_t max,
+		store_list_cb cb, void *arg);
+
+/* Delete count (1..STORE_DELETE_MAX) objects; one that is not there is no error. keys: copied. Empty
+ * folders go too. */
+void store_delete(struct store *store, const char *const *keys, size_t count, store_done_cb cb,
+		  void *arg);
+
+/* Remove unfinished writes older than age_s seconds: what a killed process left behind. */
+void store_sweep(struct store *store, uint64_t age_s, store_done_cb cb, void *arg);
+
+/* --- signed uploads --- */
+
+/* A URL that allows one PUT of at most max_bytes to key until now_us + ttl_s. No I/O. dst:
+ * STORE_URL_MAX. Returns 0, or EC_EINVAL when the store cannot sign. */
+int store_presign_put(struct store *store, const char *key, uint64_t max_bytes, int64_t now_us,
+		      uint32_t ttl_s, char *dst) EC_MUST_CHECK;

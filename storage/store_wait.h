@@ -1,0 +1,42 @@
+/* Blocking calls over store.h for a thread that has a loop of its own (the assembler's job threads).
+ *
+ * Each call runs the store's loop until its operation has called back. Never use it on a loop that
+ * serves anything else. Errors and ownership are those of the asynchronous call of the same name.
+ */
+#pragma once
+
+#include "storage/store.h"
+
+/* store_reader_open, waited for. Returns 0 or a code with err. info may be NULL. */
+int store_wait_reader_open(struct store *store, const char *key, uint64_t offset, uint64_t length,
+			   struct store_reader **ret, struct store_info *info,
+			   struct error *err) EC_MUST_CHECK;
+
+/* store_reader_read, waited for; *ret_n is 0 at the end. */
+int store_wait_read(struct store_reader *reader, void *dst, size_t cap, size_t *ret_n,
+		    struct error *err) EC_MUST_CHECK;
+
+/* store_writer_open, waited for. */
+int store_wait_writer_open(struct store *store, const char *key, struct store_writer **ret,
+			   struct error *err) EC_MUST_CHECK;
+
+/* store_writer_write, waited for. */
+int store_wait_write(struct store_writer *writer, struct bytes data,
+		     struct error *err) EC_MUST_CHECK;
+
+/* store_writer_commit, waited for. */
+int store_wait_commit(struct store_writer *writer, struct store_info *ret,
+		      struct error *err) EC_MUST_CHECK;
+
+/* All keys under prefix, page by page: each is called for every entry and may return a code to stop
+ * with it. */
+int store_wait_list(struct store *store, const char *prefix,
+		    int (*each)(void *arg, const struct store_entry *entry), void *arg,
+		    struct error *err) EC_MUST_CHECK;
+
+/* store_delete, waited for. */
+int store_wait_delete(struct store *store, const char *const *keys, size_t count,
+		      struct error *err) EC_MUST_CHECK;
+
+/* store_close, waited for. */
+void store_wait_close(struct store *store);
