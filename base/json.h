@@ -18,7 +18,9 @@ enum { JSON_DEPTH_MAX = 16 };
 
 #define JSON_INT_MAX ((int64_t)1 << 53)
 
-/* Check text against RFC 8259: one value, UTF-8, at most JSON_DEPTH_MAX levels, nothing after it.
+/* Check text against RFC 8259: one value, UTF-8 without a byte order mark, at most JSON_DEPTH_MAX
+ * levels, nothing after it. Stricter than the grammar where a value could not be kept as it is:
+ * lone surrogates, \u0000, numbers that are no finite double or have more than 63 characters.
  * Duplicate names are not looked for here. Pure. Returns 0 or EC_EFORMAT with the byte offset in err. */
 int json_check(struct bytes text, struct error *err) EC_MUST_CHECK;
 
@@ -47,15 +49,33 @@ int json_get_str(const cJSON *obj, const char *name, size_t max_len, const char 
 int json_get_int(const cJSON *obj, const char *name, int64_t min, int64_t max, int64_t *ret,
 		 struct error *err) EC_MUST_CHECK;
 
-/* Add an integer member. v within +-JSON_INT_MAX, else it is capped there.
- * A failed allocation shows up as NULL from json_print of an incomplete tree: see json_print. */
+/* The json_add_ functions and json_push build an answer. A failed allocation is noted in the tree and
+ * shows up once, as NULL from json_print; obj or array may be NULL (its own allocation failed). name is copied.
+ *
+ * Add an integer member, printed digit for digit. v: outside +-JSON_INT_MAX it is capped. */
 void json_add_int(cJSON *obj, const char *name, int64_t v);
 
-/* Add a string member; v NULL adds null. */
+/* Add a string member; v NULL adds null. v is copied; bytes that are not UTF-8 become U+FFFD. */
 void json_add_str(cJSON *obj, const char *name, const char *v);
 
 /* Add an RFC 3339 time member. us: microseconds since 1970. */
 void json_add_time(cJSON *obj, const char *name, int64_t us);
 
-/* Compact text, malloc'ed; the caller frees it. NULL without memory. */
+/* Add true or false. */
+void json_add_bool(cJSON *obj, const char *name, bool v);
+
+/* Add a new, empty object and return it, owned by obj; NULL without memory (go on, see above). */
+cJSON *json_add_object(cJSON *obj, const char *name);
+
+/* Add a new, empty array and return it, owned by obj; NULL without memory (go on, see above). */
+cJSON *json_add_array(cJSON *obj, const char *name);
+
+/* Add item as a member. Takes item, which may be NULL when it could not be made. */
+void json_add_item(cJSON *obj, const char *name, cJSON *item);
+
+/* Append item to array. Takes item, which may be NULL when it could not be made. */
+void json_push(cJSON *array, cJSON *item);
+
+/* Compact text, malloc'ed; the caller frees it. NULL without memory, also when something is missing in
+ * the tree because there was none, and for tree NULL. */
 char *json_print(const cJSON *tree) EC_MUST_CHECK;
