@@ -3,8 +3,9 @@
  *   ts=2026-11-21T10:00:00.123456Z level=info prog=edgecap-api event=listening addr=127.0.0.1:8080
  *
  * The sink is the one mutable global of the program besides its signal flag. A line is one write(2),
- * so lines of several threads do not mix. Values are quoted and escaped when needed; a value is cut at
- * LOG_VALUE_BYTES. Never log a secret, a header of a request, or packet bytes.
+ * so lines of several threads do not mix. Values are quoted and escaped when needed: only printable ASCII is
+ * written as it is. A value is cut at LOG_VALUE_BYTES (escaped), a line at LOG_LINE_BYTES; then it ends with cut=true.
+ * Never log a secret, a header of a request, or packet bytes.
  */
 #pragma once
 
@@ -37,7 +38,8 @@ int log_level_parse(struct bytes text, enum log_level *ret) EC_MUST_CHECK;
 
 /* A line being built, on the caller's stack. */
 struct log_line {
-	bool on; /* false: the level is not printed, every call is a no-op */
+	bool on;  /* false: the level is not printed, every call is a no-op */
+	bool cut; /* something did not fit; the line ends with cut=true */
 	size_t n;
 	char text[LOG_LINE_BYTES];
 };
@@ -54,7 +56,7 @@ void log_i64(struct log_line *l, const char *key, int64_t v);
 /* Add an unsigned integer. */
 void log_u64(struct log_line *l, const char *key, uint64_t v);
 
-/* Write the line. */
+/* Write the line; l is done. errno is kept. */
 void log_end(struct log_line *l);
 
 /* A whole line at once: pairs of (const char *key, const char *value), ended by NULL.

@@ -41,13 +41,23 @@ enum settings_outcome {
 	SETTINGS_EXIT, /* --help or --version was printed on stdout: exit 0 */
 };
 
-/* Read argv and the environment against a table.
- * prog and about: for --help. table: count rows, static. argv: borrowed for the life of the result. Operands (arguments
- * that are no flags, everything after "--") are kept when max_operands allows.
- * Returns 0 and *ret (free with settings_free) and *outcome; or EC_EINVAL with a message for stderr. */
-int settings_read(const char *prog, const char *about, const struct setting *table, size_t count,
-		  size_t max_operands, int argc, char *const *argv, struct settings **ret,
-		  enum settings_outcome *outcome, struct error *err) EC_MUST_CHECK;
+/* What a program says of itself. */
+struct settings_program {
+	const char *prog;  /* "edgecap-api" */
+	const char *about; /* one line for --help */
+	const struct setting *table;
+	size_t count;        /* rows */
+	size_t max_operands; /* arguments that are no flags, and everything after "--" */
+};
+
+/* Read argv and the environment against the program's table. An empty environment variable counts as not set;
+ * EDGECAP_ variables that are not in the table are other programs' and no error.
+ * program: static, or living as long as the result. argv: borrowed for the life of the result.
+ * Returns 0, *ret (free with settings_free) and *outcome (with SETTINGS_EXIT no value is there); or
+ * EC_EINVAL with a message for stderr, EC_ENOMEM. */
+int settings_read(const struct settings_program *program, int argc, char *const *argv,
+		  struct settings **ret, enum settings_outcome *outcome,
+		  struct error *err) EC_MUST_CHECK;
 
 /* Free; accepts NULL. Secrets are wiped. */
 void settings_free(struct settings *s);
