@@ -53,6 +53,10 @@ struct scope {
 	struct prefix *prefixes;
 };
 
+/* Sort by family, address, length and leave out duplicates and contained ones, in place.
+ * Returns how many remain: the invariant of struct scope. */
+size_t prefixes_normalize(struct prefix *prefixes, size_t count) EC_MUST_CHECK;
+
 /* Build from count prefixes in any order: sorted, duplicates and contained ones left out.
  * prefixes: copied. Free with scope_fini. Returns 0 or EC_ENOMEM. */
 int scope_init(struct scope *s, bool unrestricted, const struct prefix *prefixes,
@@ -66,3 +70,6 @@ bool scope_has(const struct scope *s, const struct address *a);
 
 /* True when some address of p lies in the scope. */
 bool scope_overlaps(const struct scope *s, const struct prefix *p);
+
+/* True when the scope holds addresses of the family (ADDRESS_V4 or ADDRESS_V6). */
+bool scope_has_family(const struct scope *s, uint8_t family);
