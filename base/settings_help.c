@@ -64,10 +64,16 @@ void setting_range_put(const struct setting *s, struct buf *out)
 		buf_puts(out, "true or false");
 		return;
 	}
-	put_bound(out, s->kind, s->min);
-	buf_puts(out, "..");
-	if (s->max > 0)
+	if (s->max > 0) {
+		put_bound(out, s->kind, s->min);
+		buf_puts(out, "..");
 		put_bound(out, s->kind, s->max);
+	} else if (s->min > 0) {
+		buf_puts(out, "at least ");
+		put_bound(out, s->kind, s->min);
+	} else {
+		buf_puts(out, "any number of");
+	}
 	if (s->kind == SETTING_STR || s->kind == SETTING_SECRET)
 		buf_puts(out, " characters");
 	else if (s->kind == SETTING_SIZE)

@@ -13,7 +13,8 @@ enum { SETTING_FLAG_BYTES = 96 };
 /* The flag of a setting: "EDGECAP_DATABASE_URL" gives "--database-url". dst: SETTING_FLAG_BYTES. */
 void setting_flag_format(const struct setting *s, char *dst);
 
-/* Append the allowed range in the kind's unit: "1..65535", "1 s..1 h", "true or false". */
+/* Append the allowed range in the kind's unit: "1..65535", "1s..1h", "at least 1MiB bytes",
+ * "true or false"; nothing for SETTING_FLAG. */
 void setting_range_put(const struct setting *s, struct buf *out);
 
 /* Append the whole text of --help. prog, about, table, count: as in settings_read. */
