@@ -94,16 +94,21 @@ struct engine_events {
 		       const struct error *err); /* a ring died (interface gone) */
 };
 
-/* Open all rings (needs CAP_NET_RAW: call before privileges are dropped) and start the threads; every ring rejects everything until there
- * is a job. events: copied. Returns 0, EC_EPERM, EC_ENOTFOUND (interface), EC_EINVAL, EC_EIO or EC_ENOMEM with a reason that names
- * the interface. */
+/* Open all rings (needs CAP_NET_RAW: call before privileges are dropped); every ring rejects everything until there
+ * is a job. Makes no thread: see engine_start. events: copied. Returns 0, EC_EPERM, EC_ENOTFOUND (interface), EC_EINVAL,
+ * EC_EIO or EC_ENOMEM with a reason that names the interface. */
 int engine_open(uv_loop_t *loop, const struct engine_config *config,
 		const struct engine_events *events, struct engine **ret,
 		struct error *err) EC_MUST_CHECK;
 
+/* Start the capture threads; once, before the first job. Call it after privileges were dropped: capabilities, the bounding
+ * set and no_new_privs belong to a thread, which keeps those that it was born with. Returns 0, EC_ENOMEM or EC_EIO. */
+int engine_start(struct engine *e, struct error *err) EC_MUST_CHECK;
+
 typedef void (*engine_closed_cb)(void *arg);
 
-/* Stop the threads, give up all jobs without events, free, call cb. */
+/* Stop the threads (if they were started), give up all jobs without events, free, call cb. Chunks that the agent still holds are
+ * freed with it. */
 void engine_close(struct engine *e, engine_closed_cb cb, void *arg);
 
 /* Begin to capture for a job. Capture of the other jobs goes on undisturbed. job: copied.
@@ -127,7 +132,8 @@ int engine_job_progress(struct engine *e, const struct id *pcap,
 /* Give a chunk's buffer back. */
 void engine_chunk_free(struct engine *e, const struct engine_chunk *chunk);
 
-/* The agent could not keep a chunk (spool full): move its packets from captured to dropped_spool in the job's ledger. */
+/* The agent could not keep a chunk (spool full): move its packets from captured to dropped_spool in the job's ledger. Its buffer
+ * is still to be given back by engine_chunk_free. */
 void engine_chunk_dropped(struct engine *e, const struct engine_chunk *chunk);
 
 /* One of our own connections: both directions of this 5-tuple are never captured. */
