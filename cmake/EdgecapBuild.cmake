@@ -24,10 +24,12 @@ target_compile_options(ec_options INTERFACE
 	-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes
 	-Wmissing-prototypes -Wold-style-definition -Wvla -Wundef -Wformat=2 -Wcast-qual -Wwrite-strings
 	-Wpointer-arith -Wnull-dereference -Wswitch-enum -Wimplicit-fallthrough -Wdouble-promotion
-	-Wno-gnu-statement-expression -Wno-gnu-zero-variadic-macro-arguments
 	-fno-common -fno-strict-aliasing -fno-omit-frame-pointer)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
 	target_compile_options(ec_options INTERFACE -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Walloca)
+else()
+	target_compile_options(ec_options INTERFACE -Wno-gnu-statement-expression
+		-Wno-gnu-zero-variadic-macro-arguments -Wno-string-conversion)
 endif()
 option(EDGECAP_WERROR "warnings are errors" ON)
 if(EDGECAP_WERROR)
