@@ -11,8 +11,10 @@
 
 enum { PCAP_FILE_HEADER_BYTES = 24, PCAP_RECORD_HEADER_BYTES = 16 };
 
-/* Append the file header. snaplen_bytes: the longest captured length in the file. */
+/* Append the file header. link_type: LINKTYPE_ number. snaplen_bytes: the longest captured length in the file.
+ * Errors of both functions stay in b->failed; what does not fit leaves nothing behind. */
 void pcap_put_header(struct buf *b, uint32_t link_type, uint32_t snaplen_bytes);
 
-/* Append a record. ts_ns: cut to microseconds; from 1970 up to 2106 (32-bit seconds). data: captured bytes; wire_bytes: original length. */
+/* Append a record. ts_ns: cut to microseconds; times outside of 1970..2106 (32-bit seconds) become
+ * the nearest end. data: captured bytes; wire_bytes: original length. */
 void pcap_put_record(struct buf *b, int64_t ts_ns, uint32_t wire_bytes, struct bytes data);

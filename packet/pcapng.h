@@ -19,6 +19,8 @@ enum {
 	PCAPNG_SNAPLEN_MAX = 262144, /* captured bytes of one packet, libpcap's MAXIMUM_SNAPLEN */
 	PCAPNG_BLOCK_MAX = PCAPNG_SNAPLEN_MAX + 64 * 1024, /* bytes of one block */
 	PCAPNG_INTERFACES_MAX = 65536,
+	PCAPNG_TEXT_MAX =
+		16384, /* bytes of a written text; a longer one is cut between characters */
 };
 
 enum pcapng_kind {
@@ -29,7 +31,7 @@ enum pcapng_kind {
 	PCAPNG_OTHER
 };
 
-/* An interface to be written. Texts may be NULL. */
+/* An interface to be written. Texts are UTF-8; NULL or "" leaves the option out. */
 struct pcapng_interface {
 	uint16_t link_type;
 	uint32_t snaplen_bytes;
@@ -57,13 +59,14 @@ struct pcapng_statistics {
 	uint64_t delivered;  /* isb_usrdeliv: captured */
 };
 
-/* Append a section header block. application: shb_userappl; comment: opt_comment or NULL. Errors stay in b->failed. */
+/* Append a section header block. application: shb_userappl or NULL; comment: opt_comment or NULL.
+ * Errors of this and the next three stay in b->failed; a block that does not fit leaves nothing behind. */
 void pcapng_put_section(struct buf *b, const char *application, const char *comment);
 
 /* Append an interface description block with if_tsresol 9 (nanoseconds). */
 void pcapng_put_interface(struct buf *b, const struct pcapng_interface *i);
 
-/* Append an enhanced packet block. p->data.n <= PCAPNG_SNAPLEN_MAX (asserted). */
+/* Append an enhanced packet block. p->data.n <= PCAPNG_SNAPLEN_MAX (asserted). A time stamp before 1970 becomes 1970. */
 void pcapng_put_packet(struct buf *b, const struct pcapng_packet *p);
 
 /* Append an interface statistics block. */
@@ -97,7 +100,8 @@ struct pcapng_block {
 
 /* Read the next block from the start of window.
  * Returns 0 with *ret and *ret_used (bytes to advance); EC_EEND when window does not hold a whole block (get more
- * bytes and call again with a longer window; at the end of the file a non-empty window means it is cut off); or EC_EFORMAT with
- * a reason. */
+ * bytes and call again with a longer window; at the end of the file a non-empty window means it is cut off); EC_EFORMAT or EC_ELIMIT
+ * (more than max_interfaces) with a reason: the file cannot be read on. Captured length over the original or over
+ * PCAPNG_SNAPLEN_MAX is EC_EFORMAT. Simple and obsolete packet blocks are PCAPNG_OTHER: edgecap writes none. */
 int pcapng_read(struct pcapng_reader *r, struct bytes window, struct pcapng_block *ret,
 		size_t *ret_used, struct error *err) EC_MUST_CHECK;

@@ -1,0 +1,34 @@
+#include "packet/pcap_file.h"
+
+#define PCAP_MAGIC_US 0xa1b2c3d4u
+#define NS_PER_US 1000
+#define US_PER_S 1000000
+
+void pcap_put_header(struct buf *b, uint32_t link_type, uint32_t snaplen_bytes)
+{
+	if (buf_reserve(b, PCAP_FILE_HEADER_BYTES) < 0)
+		return;
+	buf_u32le(b, PCAP_MAGIC_US);
+	buf_u16le(b, 2);
+	buf_u16le(b, 4);
+	buf_u32le(b, 0);
+	buf_u32le(b, 0);
+	buf_u32le(b, snaplen_bytes);
+	buf_u32le(b, link_type);
+}
+
+void pcap_put_record(struct buf *b, int64_t ts_ns, uint32_t wire_bytes, struct bytes data)
+{
+	int64_t max_us = (int64_t)UINT32_MAX * US_PER_S + (US_PER_S - 1);
+	int64_t us = ts_ns > 0 ? ts_ns / NS_PER_US : 0;
+	EC_ASSERT(data.n <= UINT32_MAX);
+	if (us > max_us)
+		us = max_us;
+	if (buf_reserve(b, PCAP_RECORD_HEADER_BYTES + data.n) < 0)
+		return;
+	buf_u32le(b, (uint32_t)(us / US_PER_S));
+	buf_u32le(b, (uint32_t)(us % US_PER_S));
+	buf_u32le(b, (uint32_t)data.n);
+	buf_u32le(b, wire_bytes);
+	buf_put(b, data.p, data.n);
+}
