@@ -8,6 +8,10 @@
  * single-producer queues (spsc.h); a capture thread never waits for a lock, a disk or a socket. When the chunk queue is full or the
  * agent has no buffers left, packets of the job are counted dropped_spool.
  *
+ * Interfaces: one that goes down is waited for. One that is gone for good is reported once (`failed`); the jobs go on on the other
+ * streams and end with PART_REASON_ERROR, at once when no stream is left. A loopback interface is always observed inwards, because every
+ * packet passes it twice.
+ *
  * Life of a job here: added -> armed (its filter is in place on all streams; window opens) -> closing (time limit, packet limit,
  * stop) -> drained -> ended, with exactly one `armed` and one `ended` event; its last chunk of each stream comes before `ended`.
  */
@@ -25,20 +29,9 @@
 #include "packet/ledger.h"
 #include "packet/selection.h"
 #include "packet/sync_message.h"
+#include "sampler/direction.h"
 
 struct engine;
-
-/* Which packets of an interface are observed. X(name, text) */
-#define DIRECTIONS(X)                                                                              \
-	X(DIRECTION_IN, "in")                                                                      \
-	X(DIRECTION_OUT, "out")                                                                    \
-	X(DIRECTION_INOUT, "inout")
-
-enum direction {
-#define X(name, text) name,
-	DIRECTIONS(X)
-#undef X
-};
 
 struct engine_config {
 	const char *const *interfaces; /* names; each is one stream, numbered in this order */
@@ -49,6 +42,7 @@ struct engine_config {
 	uint64_t
 		buffer_bytes; /* all chunk buffers of the engine together: the bound on its memory */
 	uint32_t jobs_max;    /* jobs at once */
+	const char *host;     /* this host's name for the files (if_description); NULL: none */
 };
 
 /* What a job needs to be captured. */
@@ -79,7 +73,8 @@ struct engine_chunk {
 struct engine_progress {
 	struct id pcap;
 	bool armed, ended;
-	enum part_reason reason;      /* when ended */
+	enum part_reason reason; /* when ended */
+	const char *error; /* text of PART_REASON_ERROR, else NULL; borrowed until the next call */
 	int64_t started_us, ended_us; /* wall clock; 0 not yet */
 	struct ledger ledger;         /* consistent: ledger_check holds once ended */
 };
@@ -125,7 +120,7 @@ int engine_job_stop(struct engine *e, const struct id *pcap) EC_MUST_CHECK;
 /* Forget an ended job. */
 void engine_job_remove(struct engine *e, const struct id *pcap);
 
-/* State of a job now. EC_ENOTFOUND when it is not there. */
+/* State of a job now. The ledger's kernel and interface counters may be some 10 ms old while it runs. EC_ENOTFOUND when it is not there. */
 int engine_job_progress(struct engine *e, const struct id *pcap,
 			struct engine_progress *ret) EC_MUST_CHECK;
 
@@ -133,7 +128,8 @@ int engine_job_progress(struct engine *e, const struct id *pcap,
 void engine_chunk_free(struct engine *e, const struct engine_chunk *chunk);
 
 /* The agent could not keep a chunk (spool full): move its packets from captured to dropped_spool in the job's ledger. Its buffer
- * is still to be given back by engine_chunk_free. */
+ * is still to be given back by engine_chunk_free. Called inside the chunk event, the next chunk of the stream gets the same
+ * number, so that seq stays without gaps; called later, the number is gone. */
 void engine_chunk_dropped(struct engine *e, const struct engine_chunk *chunk);
 
 /* One of our own connections: both directions of this 5-tuple are never captured. */
