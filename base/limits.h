@@ -40,6 +40,7 @@ enum {
 	LIMIT_SIMPLE_CHUNK_BYTES = 256 * 1024, /* a `simple` chunk is closed at this size */
 	LIMIT_CHUNK_AGE_MS = 1000,             /* and at this age */
 	LIMIT_CHUNKS_PER_STREAM = 100000,      /* seq of a chunk stays below */
+	LIMIT_UPLOAD_URL_BYTES = 4096,         /* one upload URL */
 	LIMIT_UPLOAD_URL_TTL_S = 600,          /* a signed upload URL lives this long */
 	LIMIT_SAMPLER_SILENCE_S = 15,          /* then its parts are lost */
 	LIMIT_JOB_GRACE_S = 30,                /* a job's deadline is its window plus this */

@@ -2,7 +2,8 @@
  *
  * JSON over POST /edge/v1/sync. Both programs use this codec: encode on one side, decode (strict, hostile input) on
  * the other. Pure. Decoded messages live in the caller's arena. Times are microseconds since 1970 on the clock of the host
- * named in the member; lists are bounded by base/limits.h and a longer one is EC_ELIMIT.
+ * named in the member; lists are bounded by base/limits.h and a longer one is EC_ELIMIT. Numbers are exact up to
+ * 2^53 and are capped there. Texts are repaired to UTF-8 and cut to their limit by the encoder.
  */
 #pragma once
 
@@ -19,7 +20,7 @@
 #include "packet/ledger.h"
 #include "packet/selection.h"
 
-enum { SYNC_VERSION = 1 };
+enum { SYNC_VERSION = 1, SYNC_CHUNK_AGE_MS_MAX = 3600 * 1000 };
 
 /* What a sampler says of a part. X(name, text) */
 #define SYNC_PART_STATES(X)                                                                        \
@@ -52,19 +53,23 @@ enum part_reason {
 #undef X
 };
 
-/* Text of a state or reason (static), and the reverse: 0 or EC_EFORMAT. */
+/* Text of a state, static. */
 const char *sync_part_state_text(enum sync_part_state s);
-int sync_part_state_parse(const char *text,
-			  enum sync_part_state *ret) EC_MUST_CHECK; /* Reverse of the above. */
-const char *part_reason_text(enum part_reason r);                   /* Text of a reason, static. */
-int part_reason_parse(const char *text,
-		      enum part_reason *ret) EC_MUST_CHECK; /* Reverse of the above. */
+
+/* State of a text. Returns 0 or EC_EFORMAT. */
+int sync_part_state_parse(const char *text, enum sync_part_state *ret) EC_MUST_CHECK;
+
+/* Text of a reason, static; "" for PART_REASON_NONE. */
+const char *part_reason_text(enum part_reason r);
+
+/* Reason of a text. Returns 0 or EC_EFORMAT. */
+int part_reason_parse(const char *text, enum part_reason *ret) EC_MUST_CHECK;
 
 /* Progress of one stream (ring) of a part: chunks are numbered from 0 without gaps. */
 struct sync_stream {
-	uint32_t stream;
-	uint32_t closed; /* chunks made so far */
-	uint32_t stored; /* chunks 0..stored-1 are in the store */
+	uint32_t stream; /* 0..LIMIT_STREAMS-1, once per part */
+	uint32_t closed; /* chunks made so far, 0..LIMIT_CHUNKS_PER_STREAM */
+	uint32_t stored; /* chunks 0..stored-1 are in the store; <= closed */
 };
 
 struct sync_up_part {
@@ -81,7 +86,7 @@ struct sync_up_part {
 };
 
 struct sync_interface {
-	const char *name;
+	const char *name; /* not empty, <= LIMIT_NAME_BYTES */
 	uint32_t link_type;
 	uint64_t received;       /* interface counter */
 	uint64_t dropped_kernel; /* ring, since start */
@@ -89,15 +94,15 @@ struct sync_interface {
 };
 
 struct sync_up {
-	struct id boot;   /* new for each sampler process */
-	uint64_t seq;     /* rises with each message of a boot */
-	int64_t clock_us; /* host clock when sent */
-	const char *software;
-	const char *host; /* host name */
+	struct id boot;       /* new for each sampler process */
+	uint64_t seq;         /* rises with each message of a boot */
+	int64_t clock_us;     /* host clock when sent */
+	const char *software; /* not empty, <= LIMIT_NAME_BYTES */
+	const char *host;     /* host name: as software */
 	size_t interface_count;
 	struct sync_interface *interfaces;
 	size_t part_count;
-	struct sync_up_part *parts;
+	struct sync_up_part *parts; /* each (account, pcap) once */
 };
 
 /* What the service wants of a part. X(name, text) */
@@ -115,8 +120,15 @@ enum sync_desired {
 struct sync_grant {
 	uint32_t stream;
 	uint32_t seq;
-	const char *url; /* PUT the chunk here; good until expires_us of the API's clock */
+	const char *url; /* PUT the chunk here; not empty, <= LIMIT_UPLOAD_URL_BYTES (asserted) */
+	int64_t expires_us; /* the URL is good until then, API clock */
 };
+
+/* Text of a desired state, static. */
+const char *sync_desired_text(enum sync_desired d);
+
+/* Desired state of a text. Returns 0 or EC_EFORMAT. */
+int sync_desired_parse(const char *text, enum sync_desired *ret) EC_MUST_CHECK;
 
 struct sync_down_part {
 	struct id account;
@@ -124,14 +136,15 @@ struct sync_down_part {
 	enum sync_desired desired;
 	/* the rest only for SYNC_RUN and SYNC_STOP */
 	struct filter filter;
-	struct scope scope; /* prefixes in the arena */
-	uint32_t snaplen_bytes;
+	struct scope
+		scope; /* prefixes in the arena, shared by parts with the same scope: no scope_fini */
+	uint32_t snaplen_bytes; /* 1..PCAPNG_SNAPLEN_MAX */
 	uint64_t packet_limit;  /* of the job; 0: none */
 	uint64_t byte_limit;    /* 0: none */
 	uint64_t time_limit_us; /* window length still to run when the part is not running yet */
 	struct selection selection;
-	uint32_t chunk_bytes;  /* close a chunk at this size */
-	uint32_t chunk_age_ms; /* or this age */
+	uint32_t chunk_bytes;  /* close a chunk at this size, 1..LIMIT_CHUNK_BYTES */
+	uint32_t chunk_age_ms; /* or this age, 1..SYNC_CHUNK_AGE_MS_MAX */
 	size_t grant_count;
 	struct sync_grant *grants;
 };
@@ -141,17 +154,21 @@ struct sync_down {
 	int64_t clock_us; /* API clock when sent */
 	bool superseded;  /* a newer message of this sampler took the long poll: ignore the rest */
 	size_t part_count;
-	struct sync_down_part *parts;
+	struct sync_down_part *parts; /* each (account, pcap) once */
 };
 
-/* Encode into out (appended). Returns 0 or EC_ENOMEM / EC_ELIMIT. */
+/* Encode a sampler's message and append it to out. m: borrowed for the call.
+ * Returns 0, EC_ENOMEM, or EC_ELIMIT (a list or the whole is too long); on failure out is as before but for out->failed. */
 int sync_up_encode(const struct sync_up *m, struct buf *out) EC_MUST_CHECK;
-int sync_down_encode(const struct sync_down *m,
-		     struct buf *out) EC_MUST_CHECK; /* As sync_up_encode. */
 
-/* Decode a message; everything in *ret lives in the arena.
+/* Encode the service's answer; as sync_up_encode. Equal scopes are sent once, however many parts have them. */
+int sync_down_encode(const struct sync_down *m, struct buf *out) EC_MUST_CHECK;
+
+/* Decode a sampler's message; everything in *ret lives in the arena.
  * Returns 0, EC_EFORMAT, EC_ELIMIT or EC_ENOMEM with the member in err. Another version is EC_EFORMAT. Unknown members are ignored. */
 int sync_up_decode(struct bytes text, struct arena *a, struct sync_up *ret,
 		   struct error *err) EC_MUST_CHECK;
+
+/* Decode the service's answer; as sync_up_decode. */
 int sync_down_decode(struct bytes text, struct arena *a, struct sync_down *ret,
-		     struct error *err) EC_MUST_CHECK; /* As sync_up_decode. */
+		     struct error *err) EC_MUST_CHECK;
