@@ -1,7 +1,7 @@
 /* Objects in a store: a local directory or (later) S3, behind one asynchronous interface.
  *
- * An object is immutable bytes under a key ("chunks/a/b/c.pcapng": segments of [A-Za-z0-9._-], no
- * "." or "..", at most STORE_KEY_MAX bytes). It appears whole or not at all: a write is invisible
+ * An object is immutable bytes under a key ("chunks/a/b/c.pcapng": segments of [A-Za-z0-9._-] that do
+ * not begin with '.', each at most 255 bytes, together at most STORE_KEY_MAX). It appears whole or not at all: a write is invisible
  * until its commit, and a committed object survives a crash (fsync of file and directory). SHA-256
  * is computed on the way.
  *
@@ -42,15 +42,16 @@ int store_open(uv_loop_t *loop, const struct store_config *config, struct store 
 
 typedef void (*store_closed_cb)(void *arg);
 
-/* Finish what runs (callbacks still come), then free and call cb (may be NULL). store: may be NULL
- * (cb is then called at once). */
+/* Finish what runs (callbacks still come), wait until every reader and writer is closed, then free and
+ * call cb (may be NULL). store: may be NULL (cb is then called at once). */
 void store_close(struct store *store, store_closed_cb cb, void *arg);
 
 /* True when key has the form above. Pure. */
 bool store_key_valid(struct bytes key);
 
 /* err is NULL on success; borrowed for the call. Codes: EC_ENOTFOUND, EC_EUNAVAILABLE (worth trying
- * again), EC_ELIMIT (no space, quota), EC_EIO, EC_ECONFLICT. */
+ * again), EC_ELIMIT (no space, quota), EC_EIO, EC_ECONFLICT, EC_EINVAL (key), EC_ENOMEM. Texts name the
+ * key, never the store's place or credentials: tenants may see them. */
 typedef void (*store_done_cb)(void *arg, const struct error *err);
 
 struct store_info {
@@ -103,8 +104,8 @@ void store_writer_open(struct store *store, const char *key, store_writer_cb cb,
 void store_writer_write(struct store_writer *writer, struct bytes data, store_done_cb cb,
 			void *arg);
 
-/* Make the object visible, replacing an older one of that key at once. The writer is gone
- * afterwards, success or not. */
+/* Make the object visible, replacing an older one of that key at once. After a write that failed it ends
+ * with that write's error. No write may run (asserted). The writer is gone afterwards, success or not. */
 void store_writer_commit(struct store_writer *writer, store_info_cb cb, void *arg);
 
 /* Give up: nothing becomes visible, nothing is left behind. Accepts NULL. May be called while a write
