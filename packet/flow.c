@@ -164,6 +164,8 @@ int flow_parse(uint32_t link_type, struct bytes packet, struct flow *ret)
 {
 	size_t l3;
 	uint16_t ethertype;
+	if (packet.n > FLOW_BYTES_MAX)
+		packet.n = FLOW_BYTES_MAX;
 	int rc = link_parse(link_type, packet, &l3, &ethertype);
 	if (rc < 0)
 		return rc;

@@ -1,6 +1,7 @@
 /* The 5-tuple of a packet: one bounds-checked pass over link, network and transport header.
  *
- * Parses hostile bytes; pure; reads nothing past the captured length. Link types: Ethernet with any
+ * Parses hostile bytes; pure; reads nothing past the captured length, and nothing past FLOW_BYTES_MAX: so a packet has the
+ * same flow in the kernel's filter, on the edge and in a file that was cut to a job's snap length. Link types: Ethernet with any
  * number up to FLOW_VLAN_MAX of 802.1Q / 802.1ad tags (ethertypes 0x8100, 0x88a8, 0x9100), raw IP,
  * Linux cooked v1 and v2 (tags behind these as well). 802.3 frames (LLC, SNAP) are not IP.
  *
@@ -25,7 +26,11 @@
 #include "base/bytes.h"
 #include "packet/prefix.h"
 
-enum { FLOW_VLAN_MAX = 4, FLOW_EXT_MAX = 16 };
+enum {
+	FLOW_VLAN_MAX = 4,
+	FLOW_EXT_MAX = 8,
+	FLOW_BYTES_MAX = 160, /* no byte behind these decides; the smallest snap length of a job */
+};
 
 /* Link types by their pcap number (LINKTYPE_ registry). X(name, number, text) */
 #define LINK_TYPES(X)                                                                              \

@@ -375,6 +375,26 @@ static void test_ipv6_upper_layers_end_the_chain(void **state)
 	}
 }
 
+/* What lies behind FLOW_BYTES_MAX never decides: a file cut there has the same flows. */
+static void test_bytes_behind_the_limit(void **state)
+{
+	(void)state;
+	/* extension headers of 96 and 104 bytes: the ports lie at 150 and at 158..161 */
+	for (unsigned len8 = 11; len8 <= 12; len8++) {
+		struct packet_builder b = {0};
+		put_ethernet(&b, 0x86dd);
+		put_ipv6(&b, 60, 0);
+		put_extension(&b, 17, len8);
+		put_ports(&b, 1, 2);
+		put_zeros(&b, 100);
+		struct flow f = flow_of(LINK_ETHERNET, &b);
+		assert_int_equal(f.protocol, 17);
+		assert_int_equal(f.l4_offset, 14 + 40 + (len8 + 1) * 8);
+		assert_int_equal(f.has_ports, f.l4_offset + 4 <= FLOW_BYTES_MAX);
+		assert_int_equal(f.has_ports, len8 == 11);
+	}
+}
+
 static void test_random_bytes_never_break_the_invariants(void **state)
 {
 	(void)state;
@@ -417,6 +437,7 @@ int main(void)
 		cmocka_unit_test(test_ipv6_long_chain),
 		cmocka_unit_test(test_ipv6_payload_length),
 		cmocka_unit_test(test_ipv6_upper_layers_end_the_chain),
+		cmocka_unit_test(test_bytes_behind_the_limit),
 		cmocka_unit_test(test_random_bytes_never_break_the_invariants),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
