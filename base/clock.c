@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 
-enum { US_PER_S = 1000000, NS_PER_US = 1000, NS_PER_MS = 1000000 };
+enum { US_PER_S = 1000000, NS_PER_US = 1000, NS_PER_MS = 1000000, S_PER_DAY = 86400 };
 
 /* 0000-01-01T00:00:00Z and 9999-12-31T23:59:59Z in seconds since 1970. */
 static const int64_t year_0000_s = -62167219200;
@@ -69,7 +69,7 @@ void clock_format_rfc3339(int64_t us, char *dst)
 	*dst = '\0';
 }
 
-/* Exactly width digits, value in min..max; the cursor turns bad otherwise. */
+/* Exactly width digits, value in min..max; otherwise the cursor turns bad and the value is min. */
 static int take_digits(struct cursor *c, size_t width, int min, int max)
 {
 	struct bytes digits = cursor_take(c, width);
@@ -80,8 +80,10 @@ static int take_digits(struct cursor *c, size_t width, int min, int max)
 			c->bad = true;
 		v = v * 10 + (digits.p[i] - '0');
 	}
-	if (v < min || v > max)
+	if (v < min || v > max) {
 		c->bad = true;
+		return min;
+	}
 	return v;
 }
 
@@ -161,7 +163,7 @@ int clock_parse_rfc3339(struct bytes text, int64_t *ret_us)
 	tm.tm_mon -= 1;
 	int64_t s = (int64_t)timegm(&tm) - offset_s;
 	/* Leap seconds are only ever the last second of a UTC day (section 5.7). */
-	if (leap_second && s % (24 * 3600) != 0)
+	if (leap_second && s % S_PER_DAY != 0)
 		return EC_EFORMAT;
 	*ret_us = s * US_PER_S + fraction_us;
 	return 0;

@@ -73,12 +73,12 @@ int parse_size(struct bytes text, uint64_t min, uint64_t max, uint64_t *ret_byte
 {
 	static const struct unit units[] = {
 		{"", 1},
-		{"KiB", 1024},
-		{"MiB", 1024 * 1024},
-		{"GiB", 1024 * 1024 * 1024},
+		{"KiB", UINT64_C(1) << 10},
+		{"MiB", UINT64_C(1) << 20},
+		{"GiB", UINT64_C(1) << 30},
 		{"kB", 1000},
-		{"MB", 1000 * 1000},
-		{"GB", 1000 * 1000 * 1000},
+		{"MB", 1000000},
+		{"GB", 1000000000},
 	};
 	uint64_t v = 0;
 	int r = parse_scaled(text, units, ARRAY_LEN(units), max, &v);
@@ -94,8 +94,7 @@ int parse_size(struct bytes text, uint64_t min, uint64_t max, uint64_t *ret_byte
 int parse_duration_ms(struct bytes text, uint64_t min, uint64_t max, uint64_t *ret_ms)
 {
 	static const struct unit units[] = {
-		{"", 1000},       {"ms", 1},          {"s", 1000},
-		{"m", 60 * 1000}, {"h", 3600 * 1000}, {"d", 24 * 3600 * 1000},
+		{"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000},
 	};
 	uint64_t v = 0;
 	int r = parse_scaled(text, units, ARRAY_LEN(units), max, &v);
@@ -151,15 +150,17 @@ void format_hex(const uint8_t *p, size_t n, char *dst)
 /* One character of an escaped text; *used is how many bytes it took. Negative when the escape is bad. */
 static int unescape(struct bytes text, bool plus_is_space, size_t *used)
 {
+	uint8_t c = 0;
+
 	*used = 1;
 	if (text.p[0] == '+' && plus_is_space)
 		return ' ';
 	if (text.p[0] != '%')
 		return text.p[0];
-	if (text.n < 3 || hex_value(text.p[1]) < 0 || hex_value(text.p[2]) < 0)
+	if (text.n < 3 || parse_hex((struct bytes){text.p + 1, 2}, &c, 1) < 0)
 		return -1;
 	*used = 3;
-	return hex_value(text.p[1]) << 4 | hex_value(text.p[2]);
+	return c;
 }
 
 int parse_percent(struct bytes text, bool plus_is_space, char *dst, size_t cap)

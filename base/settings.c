@@ -26,9 +26,9 @@ struct value {
 struct settings {
 	const struct setting *table;
 	size_t count;
-	struct value *values; /* one for each row */
 	const char **operands;
 	size_t operand_count;
+	struct value values[]; /* one for each row */
 };
 
 static void secret_free(char *text)
@@ -42,28 +42,26 @@ void settings_free(struct settings *s)
 {
 	if (!s)
 		return;
-	for (size_t i = 0; s->values && i < s->count; i++)
+	for (size_t i = 0; i < s->count; i++)
 		secret_free(s->values[i].text);
-	free(s->values);
 	free(s->operands);
 	free(s);
 }
 
-/* A half-built object that settings_free accepts. */
 static struct settings *settings_new(const struct setting *table, size_t count, int argc)
 {
-	struct settings *s = calloc(1, sizeof(*s));
+	struct settings *s = calloc(1, sizeof(*s) + count * sizeof(s->values[0]));
+	const char **operands = calloc((size_t)argc + 1, sizeof(*operands));
 
-	if (!s)
+	if (!s || !operands) {
+		free(s);
+		free(operands);
 		return NULL;
+	}
 	s->table = table;
 	s->count = count;
-	s->values = calloc(count + 1, sizeof(*s->values));
-	s->operands = calloc((size_t)argc + 1, sizeof(*s->operands));
-	if (s->values && s->operands)
-		return s;
-	settings_free(s);
-	return NULL;
+	s->operands = operands;
+	return s;
 }
 
 /* The row whose flag is the name in arg (up to '=' or the end); *ret_file: it was --name-file. */
@@ -328,8 +326,8 @@ int settings_read(const struct settings_program *program, int argc, char *const 
 		settings_free(s);
 		return r;
 	}
-	*ret = s;
 	*outcome = what;
+	*ret = s;
 	return 0;
 }
 

@@ -198,7 +198,7 @@ static int section_read(struct pcapng_reader *r, struct body *b, struct pcapng_b
 static int interface_option(const struct option *o, bool big, struct reader_interface *i,
 			    struct pcapng_block *ret, struct error *err)
 {
-	struct body value;
+	struct body value = {0};
 	int rc = 0;
 	switch (o->code) {
 	case PCAPNG_OPT_COMMENT:
@@ -312,7 +312,7 @@ static int statistics_option(const struct option *o, bool big, const struct read
 	struct pcapng_statistics *s = &ret->statistics;
 	uint64_t *counter = counter_of(o->code, s);
 	bool start = o->code == PCAPNG_ISB_STARTTIME;
-	struct body value;
+	struct body value = {0};
 	if (o->code == PCAPNG_OPT_COMMENT)
 		first_text(&ret->comment, o->value);
 	if (!counter && !start && o->code != PCAPNG_ISB_ENDTIME)

@@ -168,7 +168,7 @@ void selection_to_json(const struct selection *s, cJSON *obj)
 
 static int count_from_json(const cJSON *obj, struct selection *s, struct error *err)
 {
-	int64_t interval, space;
+	int64_t interval = 0, space = 0;
 	int rc = json_get_int(obj, "interval", 1, UINT32_MAX, &interval, err);
 	if (rc == 0)
 		rc = json_get_int(obj, "space", 0, UINT32_MAX, &space, err);
@@ -181,7 +181,7 @@ static int count_from_json(const cJSON *obj, struct selection *s, struct error *
 
 static int probability_from_json(const cJSON *obj, struct selection *s, struct error *err)
 {
-	int64_t ppb;
+	int64_t ppb = 0;
 	int rc = json_get_int(obj, "probability_ppb", 1, PPB_ONE, &ppb, err);
 	if (rc < 0)
 		return rc;
