@@ -19,11 +19,14 @@ enum {
 
 /* Requests */
 enum {
-	LIMIT_BODY_BYTES = 64 * 1024,      /* tenant request body: 413 above */
-	LIMIT_PATH_BYTES = 2048,           /* request path with query */
-	LIMIT_CREDENTIAL_BYTES = 256,      /* token, key or e-mail address in a header */
-	LIMIT_IDEMPOTENCY_KEY_BYTES = 255, /* Idempotency-Key header */
-	LIMIT_LIST_PER_PAGE = 100,         /* rows of one list answer */
+	LIMIT_BODY_BYTES = 64 * 1024,           /* tenant request body: 413 above */
+	LIMIT_PATH_BYTES = 2048,                /* request path with query */
+	LIMIT_HEAD_BYTES = 16 * 1024,           /* request line and headers */
+	LIMIT_HEADERS = 64,                     /* header lines of a request */
+	LIMIT_REQUEST_ARENA_BYTES = 512 * 1024, /* memory of one request besides its body */
+	LIMIT_CREDENTIAL_BYTES = 256,           /* token, key or e-mail address in a header */
+	LIMIT_IDEMPOTENCY_KEY_BYTES = 255,      /* Idempotency-Key header */
+	LIMIT_LIST_PER_PAGE = 100,              /* rows of one list answer */
 	LIMIT_LIST_PER_PAGE_DEFAULT = 50,
 	LIMIT_IDEMPOTENCY_TTL_S = 24 * 3600,
 };
@@ -56,5 +59,11 @@ enum {
 /* Connections and memory of one API process */
 enum {
 	LIMIT_WRITE_STALL_S = 30, /* a client that does not read is closed after this */
+	LIMIT_KEEPALIVE_S = 75,   /* a connection without a request is closed after this */
+	LIMIT_READ_S = 20,        /* a tenant's request, first byte to last */
+	LIMIT_EDGE_READ_S = 120,  /* a sampler's */
+	LIMIT_LINGER_S = 2,       /* what a refused client still sends is thrown away for so long */
+	LIMIT_CONNECTIONS = 20000, /* of one listener; further ones are closed at once */
+	LIMIT_BODIES_BYTES = 512 * 1024 * 1024, /* request bodies in memory, all connections */
 	LIMIT_DOWNLOAD_BUFFER_BYTES = 64 * 1024,
 };

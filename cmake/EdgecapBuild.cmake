@@ -25,9 +25,6 @@ target_compile_options(ec_options INTERFACE
 	-Wmissing-prototypes -Wold-style-definition -Wvla -Wundef -Wformat=2 -Wcast-qual -Wwrite-strings
 	-Wpointer-arith -Wnull-dereference -Wswitch-enum -Wimplicit-fallthrough -Wdouble-promotion
 	-fno-common -fno-strict-aliasing -fno-omit-frame-pointer)
-if(CMAKE_C_COMPILER_ID STREQUAL "Clang")
-	target_compile_options(ec_options INTERFACE -Wno-string-conversion) # EC_ASSERT(!"why")
-endif()
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
 	target_compile_options(ec_options INTERFACE -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Walloca)
 else()
@@ -90,7 +87,12 @@ function(ec_module name)
 		return()
 	endif()
 	add_library(ec_${name} STATIC ${sources})
-	target_link_libraries(ec_${name} PUBLIC ec_options ${arg_DEPS} ${arg_LINK})
+	foreach(dep IN LISTS arg_DEPS)
+		if(TARGET ${dep}) # a folder without a source file has none yet
+			target_link_libraries(ec_${name} PUBLIC ${dep})
+		endif()
+	endforeach()
+	target_link_libraries(ec_${name} PUBLIC ec_options ${arg_LINK})
 	if(NOT has_main EQUAL -1)
 		add_executable(edgecap-${name} "${main}")
 		target_link_libraries(edgecap-${name} PRIVATE ec_${name})

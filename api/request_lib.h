@@ -1,0 +1,56 @@
+/* The request's insides: where our side meets the HTTP library (internal to the server kit). */
+#pragma once
+
+#include <h2o.h>
+
+#include "api/conn.h"
+#include "api/request.h"
+#include "base/arena.h"
+
+enum { API_REQUEST_ID_BYTES = ID_HEX_LEN + 1, API_HEADERS_ADDED_MAX = 16 };
+
+struct api_request {
+	struct api_server *server;
+	struct api_conn *conn;
+	h2o_req_t *req; /* NULL when the library has let go of it */
+	enum api_listener listener;
+	struct arena arena;
+	struct bytes method, target, path, query; /* in the arena */
+	struct api_match_result match;
+	struct id id;
+	int64_t received_us;
+	uint64_t began_us; /* monotonic */
+	bool identified;
+	struct api_identity identity;
+	api_event_cb watch;
+	void *watch_arg;
+	unsigned told; /* 1 << enum api_event */
+	bool answered;
+	int status;
+	uint64_t bytes_sent;
+	char *body; /* malloc'ed, of an inline answer */
+	size_t header_count;
+	struct {
+		const char *name;
+		char *value; /* arena */
+	} headers[API_HEADERS_ADDED_MAX];
+	/* stream */
+	h2o_generator_t generator;
+	const struct api_stream_source *source;
+	void *source_arg;
+};
+
+/* Make the request for a complete message of the library. Returns NULL without memory. */
+struct api_request *api_request_new(struct api_conn *c, h2o_req_t *req);
+
+/* Tell whoever watches, once for each event. */
+void api_request_tell(struct api_request *r, enum api_event event);
+
+/* Mark as answered and set status and headers. type: NULL for none. length: of the body, UINT64_MAX for none. */
+void api_answer_begin(struct api_request *r, int status, const char *type, uint64_t length);
+
+/* Send an answer that is complete in memory, without the body for HEAD. body: borrowed until the request is released. */
+void api_answer_send(struct api_request *r, struct bytes body);
+
+/* The request is over: end its source when it has one that did not end. */
+void api_stream_released(struct api_request *r, bool complete);

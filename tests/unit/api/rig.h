@@ -1,0 +1,270 @@
+/* A server of the kit on a real socket, with a few handlers, and a client: what test_server.c and test_conn.c share. */
+#pragma once
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "api/server.h"
+#include "base/limits.h"
+#include "tests/support/unit.h"
+
+enum { ANSWER_BYTES = 256 * 1024, BODY_LIMIT = 1000, BIG_BYTES = 32 * 1024 * 1024 };
+
+/* The server under test, with a thread of its own. */
+struct rig {
+	uv_loop_t loop;
+	uv_async_t wake;
+	struct api_server *server;
+	pthread_t thread;
+	uint16_t port;
+	bool stop;
+	uint64_t drain_ms;
+	struct api_request *held; /* by /hold */
+	atomic_int gone, drained_events, ended, complete, observed, finished;
+	char piece[64 * 1024];
+};
+
+static struct rig *rig;
+
+/* --- handlers --- */
+
+static void serve_echo(struct api_request *r)
+{
+	api_answer_bytes(r, 200, "text/plain", api_request_body(r));
+}
+
+static void serve_json(struct api_request *r)
+{
+	api_request_header_add(r, "x-more", "yes");
+	api_answer_result(r, cJSON_CreateNumber(7));
+}
+
+static void serve_empty(struct api_request *r)
+{
+	api_answer_empty(r, 204);
+}
+
+static void on_event(struct api_request *r, enum api_event event, void *arg)
+{
+	(void)arg;
+	if (event == API_REQUEST_GONE)
+		rig->gone++;
+	else
+		rig->drained_events++;
+	rig->held = NULL;
+	api_answer_error(r, API_OVERLOADED, NULL);
+}
+
+static void serve_hold(struct api_request *r)
+{
+	rig->held = r;
+	api_request_watch(r, on_event, NULL);
+}
+
+struct source {
+	uint64_t left;
+};
+
+static void pull(struct api_request *r, void *arg)
+{
+	struct source *s = arg;
+	size_t n = s->left < sizeof(rig->piece) ? (size_t)s->left : sizeof(rig->piece);
+
+	s->left -= n;
+	api_stream_push(r, (struct bytes){(const uint8_t *)rig->piece, n}, s->left == 0);
+}
+
+static void end(void *arg, bool complete)
+{
+	free(arg);
+	rig->ended++;
+	if (complete)
+		rig->complete++;
+}
+
+static void serve_stream(struct api_request *r)
+{
+	static const struct api_stream_source source = {pull, end};
+	struct source *s = malloc(sizeof(*s));
+
+	s->left = BIG_BYTES;
+	api_answer_stream(r, 200, "application/octet-stream", BIG_BYTES, &source, s);
+}
+
+static const struct api_route routes[] = {
+	{API_TENANTS, "POST", "/echo", "echo", 0, 0, false, serve_echo},
+	{API_TENANTS, "GET", "/json", "json", 0, 0, false, serve_json},
+	{API_TENANTS, "GET", "/empty", "empty", 0, 0, false, serve_empty},
+	{API_TENANTS, "GET", "/hold", "hold", 0, 0, false, serve_hold},
+	{API_TENANTS, "GET", "/stream", "stream", 0, 0, false, serve_stream},
+};
+
+static void dispatch(struct api_request *r)
+{
+	switch (api_request_match(r, routes, ARRAY_LEN(routes))) {
+	case API_MATCH:
+		api_request_route(r)->handler(r);
+		return;
+	case API_MATCH_NONE:
+		api_answer_error(r, API_NO_ROUTE, NULL);
+		return;
+	case API_MATCH_METHOD:
+		api_request_header_add(r, "allow", api_request_allow(r));
+		api_answer_error(r, API_METHOD, NULL);
+	}
+}
+
+static void observe(struct api_app *app, const struct api_exchange *x)
+{
+	(void)app;
+	assert_int_equal(strlen(x->request_id), 32);
+	assert_string_equal(x->peer, "127.0.0.1");
+	rig->observed++;
+}
+
+/* --- the rig --- */
+
+static void on_drained(void *arg)
+{
+	(void)arg;
+	rig->finished++;
+	uv_close((uv_handle_t *)&rig->wake, NULL);
+	uv_stop(&rig->loop);
+}
+
+static void on_wake(uv_async_t *a)
+{
+	(void)a;
+	api_server_drain(rig->server, rig->drain_ms, on_drained, NULL);
+}
+
+static void *run(void *arg)
+{
+	(void)arg;
+	(void)uv_run(&rig->loop, UV_RUN_DEFAULT);
+	api_server_free(rig->server);
+	assert_int_equal(uv_loop_close(&rig->loop), 0);
+	return NULL;
+}
+
+EC_UNUSED static int set_up(void **state)
+{
+	struct error err = {0};
+	struct api_server_config config = {
+		.listener_count = 1, .stall_limit_s = 2, .dispatch = dispatch, .observe = observe};
+	char address[API_ADDRESS_TEXT_BYTES];
+
+	(void)state;
+	rig = calloc(1, sizeof(*rig));
+	rig->drain_ms = 3000;
+	config.listeners[0] = (struct api_listener_config){.kind = API_TENANTS,
+							   .body_limit_bytes = BODY_LIMIT,
+							   .connections_max = 50,
+							   .read_limit_s = 2};
+	assert_int_equal(uv_loop_init(&rig->loop), 0);
+	assert_int_equal(uv_async_init(&rig->loop, &rig->wake, on_wake), 0);
+	assert_int_equal(
+		api_address_parse(bytes_of("127.0.0.1:0"), &config.listeners[0].address, &err), 0);
+	if (api_server_new(&rig->loop, &config, &rig->server, &err) < 0)
+		fail_msg("%s", err.text);
+	api_server_address(rig->server, 0, address);
+	rig->port = (uint16_t)atoi(strrchr(address, ':') + 1);
+	assert_int_equal(pthread_create(&rig->thread, NULL, run, NULL), 0);
+	return 0;
+}
+
+EC_UNUSED static void stop_rig(void)
+{
+	if (rig->stop)
+		return;
+	rig->stop = true;
+	uv_async_send(&rig->wake);
+	pthread_join(rig->thread, NULL);
+	assert_int_equal(rig->finished, 1);
+}
+
+EC_UNUSED static int tear_down(void **state)
+{
+	(void)state;
+	stop_rig();
+	free(rig);
+	return 0;
+}
+
+/* --- a client --- */
+
+EC_UNUSED static int dial(void)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET,
+				 .sin_port = htons(rig->port),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct timeval limit = {.tv_sec = 20};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&in, sizeof(in)), 0);
+	return fd;
+}
+
+EC_UNUSED static void put(int fd, const char *text, size_t n)
+{
+	assert_int_equal(send(fd, text, n, MSG_NOSIGNAL), n);
+}
+
+EC_UNUSED static void say(int fd, const char *text)
+{
+	put(fd, text, strlen(text));
+}
+
+/* Read one answer with Content-Length (or 204); "" when the connection was closed. */
+EC_UNUSED static const char *hear(int fd)
+{
+	static char text[ANSWER_BYTES];
+	size_t n = 0;
+
+	for (;;) {
+		text[n] = '\0';
+		const char *behind = strstr(text, "\r\n\r\n");
+		const char *length = strcasestr(text, "content-length: ");
+		if (behind &&
+		    (!length || n >= (size_t)(behind + 4 - text) + strtoul(length + 16, NULL, 10)))
+			return text;
+		ssize_t got = recv(fd, text + n, sizeof(text) - 1 - n, 0);
+		if (got <= 0)
+			return text;
+		n += (size_t)got;
+	}
+}
+
+EC_UNUSED static void expect_closed(int fd)
+{
+	char byte;
+	ssize_t n = recv(fd, &byte, 1, 0);
+
+	assert_true(n == 0 || (n < 0 && errno == ECONNRESET));
+	close(fd);
+}
+
+/* Send raw bytes on a connection of their own; the answer must begin and contain. */
+EC_UNUSED static void expect(const char *raw, size_t n, const char *status, const char *part)
+{
+	int fd = dial();
+
+	put(fd, raw, n);
+	const char *answer = hear(fd);
+	if (strncmp(answer, status, strlen(status)) != 0 || !strstr(answer, part))
+		fail_msg("sent <%s>, expected <%s> with <%s>, got <%s>", raw, status, part, answer);
+	close(fd);
+}
+
+#define EXPECT(raw, status, part) expect(raw, sizeof(raw) - 1, "HTTP/1.1 " status " ", part)
