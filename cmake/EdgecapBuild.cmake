@@ -83,7 +83,9 @@ function(ec_module name)
 	list(FIND sources "${main}" has_main)
 	list(REMOVE_ITEM sources "${main}")
 	list(TRANSFORM arg_DEPS PREPEND ec_)
-	if(NOT sources)
+	if(NOT sources) # headers only, so far: whoever links it must be able to
+		add_library(ec_${name} INTERFACE)
+		target_link_libraries(ec_${name} INTERFACE ec_options ${arg_DEPS} ${arg_LINK})
 		return()
 	endif()
 	add_library(ec_${name} STATIC ${sources})
@@ -97,4 +99,15 @@ function(ec_module name)
 		add_executable(edgecap-${name} "${main}")
 		target_link_libraries(edgecap-${name} PRIVATE ec_${name})
 	endif()
+endfunction()
+
+# Compile migrations/*.sql into ec_<name>, so that the programs need no files beside them.
+function(ec_embed_migrations name)
+	set(out "${CMAKE_BINARY_DIR}/generated/migrations_embedded.c")
+	set(script "${CMAKE_SOURCE_DIR}/cmake/EmbedMigrations.cmake")
+	file(GLOB sql CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/migrations/*.sql")
+	add_custom_command(OUTPUT "${out}"
+		COMMAND "${CMAKE_COMMAND}" "-DOUT=${out}" "-DDIR=${CMAKE_SOURCE_DIR}/migrations" -P "${script}"
+		DEPENDS ${sql} "${script}" VERBATIM)
+	target_sources(ec_${name} PRIVATE "${out}")
 endfunction()

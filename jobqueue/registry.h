@@ -1,0 +1,161 @@
+/* The operator's side of the database: schema, accounts, prefixes, users, tokens, samplers.
+ *
+ * For edgecap-admin only. Unlike the rest of the folder it BLOCKS, on one connection of its own; it never runs
+ * in a server. The connection's role owns the tables (row-level policies do not apply to it). Each call is
+ * one transaction; what changes accounts or samplers notifies "edgecap_registry". Lists live in the
+ * caller's arena. Secrets are handed out once and only their SHA-256 is stored.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/attr.h"
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "packet/prefix.h"
+
+struct registry;
+
+/* Connect. database_url: libpq URI or key=value (DNS names are fine here). Free with registry_close.
+ * Returns 0, EC_EINVAL (malformed URL), EC_EUNAVAILABLE or EC_ENOMEM. */
+int registry_open(const char *database_url, struct registry **ret, struct error *err) EC_MUST_CHECK;
+
+/* Disconnect and free; accepts NULL. */
+void registry_close(struct registry *r);
+
+/* --- schema --- */
+
+struct registry_migrated {
+	uint32_t version; /* now */
+	uint32_t applied; /* by this call */
+};
+
+/* Called after each applied file. name: "0001_states", borrowed. */
+typedef void (*registry_migrated_cb)(void *arg, const char *name);
+
+/* Apply what is missing, each file in its own transaction, and make this and the next months' partitions. Waits
+ * for another migrate on the same database. dir: NULL for the compiled-in files. cb: may be NULL.
+ * Returns 0; EC_ECONFLICT (database newer, applied file changed), EC_EFORMAT or EC_EIO (the files);
+ * EC_EINVAL, EC_EINTERNAL or EC_EUNAVAILABLE when a file fails (what was applied before stays). */
+int registry_migrate(struct registry *r, const char *dir, registry_migrated_cb cb, void *arg,
+		     struct registry_migrated *ret, struct error *err) EC_MUST_CHECK;
+
+/* --- accounts --- */
+
+struct registry_account {
+	struct id id;                /* unset when it is to be created: a random one is taken */
+	const char *name;            /* 1..LIMIT_NAME_BYTES, unique */
+	uint32_t collect_interval_s; /* 0..86400; 0: no limit */
+	uint32_t running_max;        /* 1..100000 jobs */
+	bool unrestricted, disabled;
+	int64_t created_us;
+	size_t prefix_count;
+	const struct prefix *prefixes; /* at most LIMIT_PREFIXES_PER_ACCOUNT */
+};
+
+/* Create an account with its prefixes; created_us and disabled are not read. *ret_id: its id.
+ * Returns 0, EC_ECONFLICT (name or id taken), EC_ELIMIT (prefixes), EC_EINVAL or EC_EUNAVAILABLE. */
+int registry_account_create(struct registry *r, const struct registry_account *account,
+			    struct id *ret_id, struct error *err) EC_MUST_CHECK;
+
+/* All accounts with their prefixes, by name. Returns 0, EC_ENOMEM (arena) or EC_EUNAVAILABLE. */
+int registry_account_list(struct registry *r, struct arena *arena, struct registry_account **ret,
+			  size_t *ret_count, struct error *err) EC_MUST_CHECK;
+
+/* The id of an account. text: its id or its name. Returns 0, EC_ENOTFOUND or EC_EUNAVAILABLE. */
+int registry_account_find(struct registry *r, const char *text, struct id *ret,
+			  struct error *err) EC_MUST_CHECK;
+
+/* Disable or enable an account: its credentials see nothing while it is disabled, its jobs run on.
+ * Returns 0, EC_ENOTFOUND or EC_EUNAVAILABLE. */
+int registry_account_disable(struct registry *r, const struct id *account, bool disabled,
+			     struct error *err) EC_MUST_CHECK;
+
+/* Add prefixes; those it has already are not counted. *ret_added: how many were new.
+ * Returns 0, EC_ENOTFOUND, EC_ELIMIT (more than LIMIT_PREFIXES_PER_ACCOUNT; none is added) or
+ * EC_EUNAVAILABLE. */
+int registry_prefix_add(struct registry *r, const struct id *account, const struct prefix *prefixes,
+			size_t count, size_t *ret_added, struct error *err) EC_MUST_CHECK;
+
+/* Remove prefixes. *ret_removed: how many it had. Returns 0, EC_ENOTFOUND (no such account) or
+ * EC_EUNAVAILABLE. */
+int registry_prefix_remove(struct registry *r, const struct id *account,
+			   const struct prefix *prefixes, size_t count, size_t *ret_removed,
+			   struct error *err) EC_MUST_CHECK;
+
+/* --- credentials --- */
+
+struct registry_user {
+	struct id id;
+	bool key_new;                /* key is set */
+	char key[SECRET_TEXT_BYTES]; /* X-Auth-Key; "" when the user kept the old one */
+};
+
+/* Make a person a member of an account with a role ("reader", "collector", "admin"). A new e-mail address gets
+ * a user and a key; a known one keeps its key unless new_key. Returns 0, EC_ENOTFOUND (account),
+ * EC_EINVAL (e-mail address, role) or EC_EUNAVAILABLE. */
+int registry_user_create(struct registry *r, const char *email, const struct id *account,
+			 const char *role, bool new_key, struct registry_user *ret,
+			 struct error *err) EC_MUST_CHECK;
+
+struct registry_token {
+	struct id account, id;
+	const char *account_name;
+	const char *name;
+	unsigned permissions;                       /* enum permission bits (jq_auth.h) */
+	int64_t created_us, expires_us, revoked_us; /* 0: never */
+};
+
+/* Create a bearer token of an account. token: account, name (unique among the account's tokens in use),
+ * permissions and expires_us are read. *ret_id and ret_secret (SECRET_TEXT_BYTES) are filled.
+ * Returns 0, EC_ENOTFOUND (account), EC_ECONFLICT (name), EC_EINVAL or EC_EUNAVAILABLE. */
+int registry_token_create(struct registry *r, const struct registry_token *token, struct id *ret_id,
+			  char *ret_secret, struct error *err) EC_MUST_CHECK;
+
+/* The tokens of an account, or of all when account is NULL, by account's and token's name. Returns 0,
+ * EC_ENOMEM (arena) or EC_EUNAVAILABLE. */
+int registry_token_list(struct registry *r, const struct id *account, struct arena *arena,
+			struct registry_token **ret, size_t *ret_count,
+			struct error *err) EC_MUST_CHECK;
+
+/* Revoke a token at once. text: its id or its name in this account. *ret_id: its id. Returns 0,
+ * EC_ENOTFOUND (also when it was revoked before) or EC_EUNAVAILABLE. */
+int registry_token_revoke(struct registry *r, const struct id *account, const char *text,
+			  struct id *ret_id, struct error *err) EC_MUST_CHECK;
+
+/* The permissions of a comma-separated list ("read,download"). Pure. Returns 0 or EC_EINVAL with the
+ * word that is none. */
+int registry_permissions_parse(const char *text, unsigned *ret, struct error *err) EC_MUST_CHECK;
+
+/* The reverse: "read,download". Pure. dst: REGISTRY_PERMISSIONS_BYTES. */
+void registry_permissions_format(unsigned permissions, char *dst);
+
+enum { REGISTRY_PERMISSIONS_BYTES = 64 };
+
+/* --- samplers --- */
+
+struct registry_sampler {
+	struct id id;
+	const char *name, *colo, *host, *software;
+	const char *interfaces_json;
+	bool enabled;
+	int64_t created_us, last_seen_us; /* 0: never */
+};
+
+/* Register an edge host. *ret_id and ret_secret (its token, SECRET_TEXT_BYTES) are filled.
+ * Returns 0, EC_ECONFLICT (name), EC_EINVAL or EC_EUNAVAILABLE. */
+int registry_sampler_create(struct registry *r, const char *name, const char *colo,
+			    struct id *ret_id, char *ret_secret, struct error *err) EC_MUST_CHECK;
+
+/* All samplers by name. Returns 0, EC_ENOMEM (arena) or EC_EUNAVAILABLE. */
+int registry_sampler_list(struct registry *r, struct arena *arena, struct registry_sampler **ret,
+			  size_t *ret_count, struct error *err) EC_MUST_CHECK;
+
+/* Disable or enable an edge host; its token is refused while it is disabled. text: id or name. *ret_id: its
+ * id. Returns 0, EC_ENOTFOUND or EC_EUNAVAILABLE. */
+int registry_sampler_disable(struct registry *r, const char *text, bool disabled, struct id *ret_id,
+			     struct error *err) EC_MUST_CHECK;

@@ -1,0 +1,288 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/parse.h"
+#include "jobqueue/pg_array.h"
+#include "jobqueue/registry_conn.h"
+
+enum { PREFIX_ARRAY_BYTES = LIMIT_PREFIXES_PER_ACCOUNT * (PREFIX_TEXT_BYTES + 1) + 16 };
+
+static int check_prefix_count(size_t count, struct error *err)
+{
+	return count <= LIMIT_PREFIXES_PER_ACCOUNT
+		       ? 0
+		       : error_set(err, EC_ELIMIT, "prefixes: an account has at most %d, not %zu",
+				   LIMIT_PREFIXES_PER_ACCOUNT, count);
+}
+
+/* Run a statement with (account, prefixes[]) whose only row has the number that changed. */
+static int change_prefixes(struct registry *r, const char *sql, const struct id *account,
+			   const struct prefix *prefixes, size_t count, size_t *ret_changed,
+			   struct error *err)
+{
+	AUTO_PGRESULT PGresult *res = NULL;
+	struct pg_array array;
+
+	pg_array_init(&array, PREFIX_ARRAY_BYTES);
+	for (size_t i = 0; i < count; i++)
+		pg_array_prefix(&array, &prefixes[i]);
+	const char *const params[] = {account->hex, pg_array_text(&array)};
+	int code = params[1] ? pg_sync_query(r->conn, sql, 2, params, &res, err)
+			     : error_set(err, EC_ENOMEM, "out of memory");
+	pg_array_fini(&array);
+	if (code < 0)
+		return code;
+	struct pg_row row = pg_row_at(res, 0);
+	*ret_changed = pg_row_u64(&row);
+	return pg_row_end(&row, err);
+}
+
+static int insert_prefixes(struct registry *r, const struct id *account,
+			   const struct prefix *prefixes, size_t count, size_t *ret_added,
+			   struct error *err)
+{
+	return change_prefixes(r,
+			       "WITH added AS ("
+			       " INSERT INTO account_prefixes (account_id, prefix)"
+			       " SELECT DISTINCT $1::uuid, p FROM unnest($2::cidr[]) AS t(p)"
+			       " ON CONFLICT DO NOTHING RETURNING 1)"
+			       "SELECT count(*) FROM added",
+			       account, prefixes, count, ret_added, err);
+}
+
+/* The statement of registry_account_create; a taken name or id is EC_ECONFLICT. */
+static int insert_account(struct registry *r, const struct registry_account *account,
+			  const struct id *id, struct error *err)
+{
+	char interval[16], running[16];
+	const char *const params[] = {id->hex, account->name, interval, running,
+				      account->unrestricted ? "true" : "false"};
+	AUTO_PGRESULT PGresult *res = NULL;
+
+	(void)snprintf(interval, sizeof(interval), "%u", account->collect_interval_s);
+	(void)snprintf(running, sizeof(running), "%u", account->running_max);
+	int code = pg_sync_query(r->conn,
+				 "INSERT INTO accounts (id, name, collect_interval_s, running_max,"
+				 " unrestricted) VALUES ($1::uuid, $2, $3::integer, $4::integer,"
+				 " $5::boolean) ON CONFLICT DO NOTHING RETURNING 1",
+				 5, params, &res, err);
+	if (code == 0 && PQntuples(res) == 0)
+		return error_set(err, EC_ECONFLICT,
+				 "there is an account of the name \"%s\" or the id %s already",
+				 account->name, id->hex);
+	return code;
+}
+
+int registry_account_create(struct registry *r, const struct registry_account *account,
+			    struct id *ret_id, struct error *err)
+{
+	struct id id = account->id.hex[0] ? account->id : id_new_v4();
+	size_t added = 0;
+	int code = registry_name_check("account name", account->name, err);
+
+	if (code == 0)
+		code = check_prefix_count(account->prefix_count, err);
+	if (code == 0)
+		code = registry_begin(r, err);
+	if (code < 0)
+		return code;
+	code = insert_account(r, account, &id, err);
+	if (code == 0)
+		code = insert_prefixes(r, &id, account->prefixes, account->prefix_count, &added,
+				       err);
+	if (code == 0)
+		code = registry_notify(r, "account", err);
+	code = registry_end(r, code, err);
+	if (code == 0)
+		*ret_id = id;
+	return code;
+}
+
+static int read_account(struct pg_row *row, struct arena *arena, struct registry_account *ret,
+			struct error *err)
+{
+	ret->id = pg_row_id(row);
+	ret->name = arena_strdup(arena, pg_row_text(row));
+	ret->collect_interval_s = pg_row_u32(row);
+	ret->running_max = pg_row_u32(row);
+	ret->unrestricted = pg_row_bool(row);
+	ret->disabled = pg_row_bool(row);
+	ret->created_us = pg_row_time_us(row);
+	int code = pg_row_end(row, err);
+	return code < 0 || ret->name ? code : error_set(err, EC_ENOMEM, "out of memory");
+}
+
+/* Hand the prefixes, which come in the accounts' order, out to the accounts. */
+static int read_prefixes(const PGresult *res, struct arena *arena,
+			 struct registry_account *accounts, size_t count, struct error *err)
+{
+	int total = PQntuples(res);
+	struct prefix *prefixes = arena_calloc(arena, (size_t)total + 1, sizeof(*prefixes));
+	size_t at = 0;
+
+	if (!prefixes)
+		return error_set(err, EC_ENOMEM, "out of memory");
+	for (int i = 0; i < total; i++) {
+		struct pg_row row = pg_row_at(res, i);
+		struct id account = pg_row_id(&row);
+		prefixes[i] = pg_row_prefix(&row);
+		int code = pg_row_end(&row, err);
+		if (code < 0)
+			return code;
+		while (at < count && !id_equal(&accounts[at].id, &account))
+			at++;
+		if (at == count)
+			return error_set(err, EC_EINTERNAL, "prefix of an unknown account %s",
+					 account.hex);
+		if (accounts[at].prefix_count++ == 0)
+			accounts[at].prefixes = &prefixes[i];
+	}
+	return 0;
+}
+
+int registry_account_list(struct registry *r, struct arena *arena, struct registry_account **ret,
+			  size_t *ret_count, struct error *err)
+{
+	AUTO_PGRESULT PGresult *res = NULL, *prefixes = NULL;
+	struct registry_account *list = NULL;
+	size_t count = 0;
+	int code = pg_sync_script(r->conn, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", err);
+
+	if (code < 0)
+		return code;
+	code = pg_sync_query(r->conn,
+			     "SELECT id, name, collect_interval_s, running_max, unrestricted,"
+			     " disabled, created_at FROM accounts ORDER BY name, id",
+			     0, NULL, &res, err);
+	if (code == 0)
+		code = pg_sync_query(r->conn,
+				     "SELECT a.id, p.prefix FROM accounts a"
+				     " JOIN account_prefixes p ON p.account_id = a.id"
+				     " ORDER BY a.name, a.id, p.prefix",
+				     0, NULL, &prefixes, err);
+	code = registry_end(r, code, err);
+	if (code < 0)
+		return code;
+	count = (size_t)PQntuples(res);
+	list = arena_calloc(arena, count + 1, sizeof(*list));
+	if (!list)
+		return error_set(err, EC_ENOMEM, "out of memory");
+	for (size_t i = 0; code == 0 && i < count; i++) {
+		struct pg_row row = pg_row_at(res, (int)i);
+		code = read_account(&row, arena, &list[i], err);
+	}
+	if (code == 0)
+		code = read_prefixes(prefixes, arena, list, count, err);
+	if (code == 0) {
+		*ret = list;
+		*ret_count = count;
+	}
+	return code;
+}
+
+int registry_account_find(struct registry *r, const char *text, struct id *ret, struct error *err)
+{
+	AUTO_PGRESULT PGresult *res = NULL;
+	struct id id = {0};
+	/* a name may look like an id: then the id wins */
+	const char *const params[] = {id_parse(bytes_of(text), &id) == 0 ? id.hex : NULL, text};
+	int code = pg_sync_query(r->conn,
+				 "SELECT id FROM accounts WHERE id = $1::uuid OR name = $2"
+				 " ORDER BY id = $1::uuid DESC LIMIT 1",
+				 2, params, &res, err);
+
+	if (code < 0)
+		return code;
+	if (PQntuples(res) == 0)
+		return error_set(err, EC_ENOTFOUND, "there is no account \"%s\"", text);
+	struct pg_row row = pg_row_at(res, 0);
+	*ret = pg_row_id(&row);
+	return pg_row_end(&row, err);
+}
+
+int registry_account_disable(struct registry *r, const struct id *account, bool disabled,
+			     struct error *err)
+{
+	const char *const params[] = {account->hex, disabled ? "true" : "false"};
+	int code = registry_begin(r, err);
+
+	if (code < 0)
+		return code;
+	code = registry_account_lock(r, account, err);
+	if (code == 0)
+		code = pg_sync_query(
+			r->conn, "UPDATE accounts SET disabled = $2::boolean WHERE id = $1::uuid",
+			2, params, NULL, err);
+	if (code == 0)
+		code = registry_notify(r, "account", err);
+	return registry_end(r, code, err);
+}
+
+/* How many prefixes the account has now; EC_ELIMIT when too many. */
+static int check_stored_count(struct registry *r, const struct id *account, struct error *err)
+{
+	const char *const params[] = {account->hex};
+	AUTO_PGRESULT PGresult *res = NULL;
+	int code = pg_sync_query(
+		r->conn, "SELECT count(*) FROM account_prefixes WHERE account_id = $1::uuid", 1,
+		params, &res, err);
+
+	if (code < 0)
+		return code;
+	struct pg_row row = pg_row_at(res, 0);
+	size_t count = pg_row_u64(&row);
+	code = pg_row_end(&row, err);
+	return code < 0 ? code : check_prefix_count(count, err);
+}
+
+int registry_prefix_add(struct registry *r, const struct id *account, const struct prefix *prefixes,
+			size_t count, size_t *ret_added, struct error *err)
+{
+	size_t added = 0;
+	int code = check_prefix_count(count, err);
+
+	if (code == 0)
+		code = registry_begin(r, err);
+	if (code < 0)
+		return code;
+	code = registry_account_lock(r, account, err);
+	if (code == 0)
+		code = insert_prefixes(r, account, prefixes, count, &added, err);
+	if (code == 0)
+		code = check_stored_count(r, account, err);
+	if (code == 0)
+		code = registry_notify(r, "account", err);
+	code = registry_end(r, code, err);
+	if (code == 0)
+		*ret_added = added;
+	return code;
+}
+
+int registry_prefix_remove(struct registry *r, const struct id *account,
+			   const struct prefix *prefixes, size_t count, size_t *ret_removed,
+			   struct error *err)
+{
+	size_t removed = 0;
+	int code = check_prefix_count(count, err);
+
+	if (code == 0)
+		code = registry_begin(r, err);
+	if (code < 0)
+		return code;
+	code = registry_account_lock(r, account, err);
+	if (code == 0)
+		code = change_prefixes(r,
+				       "WITH removed AS ("
+				       " DELETE FROM account_prefixes WHERE account_id = $1::uuid"
+				       " AND prefix = ANY ($2::cidr[]) RETURNING 1)"
+				       "SELECT count(*) FROM removed",
+				       account, prefixes, count, &removed, err);
+	if (code == 0)
+		code = registry_notify(r, "account", err);
+	code = registry_end(r, code, err);
+	if (code == 0)
+		*ret_removed = removed;
+	return code;
+}

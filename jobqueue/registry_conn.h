@@ -1,0 +1,31 @@
+/* What the registry_*.c files share: the connection and small steps on it. Not for other folders. */
+#pragma once
+
+#include "jobqueue/pg_row.h"
+#include "jobqueue/pg_sync.h"
+#include "jobqueue/registry.h"
+
+struct registry {
+	PGconn *conn;
+};
+
+/* Begin a transaction. Returns 0 or a code as pg_sync_script. */
+int registry_begin(struct registry *r, struct error *err) EC_MUST_CHECK;
+
+/* Commit when code is 0, else roll back. Returns code, or the failure of the commit. */
+int registry_end(struct registry *r, int code, struct error *err) EC_MUST_CHECK;
+
+/* NOTIFY edgecap_registry with "account" or "sampler", in the transaction that is open. Returns 0 or a code. */
+int registry_notify(struct registry *r, const char *what, struct error *err) EC_MUST_CHECK;
+
+/* Lock the account's row. Returns 0, EC_ENOTFOUND, or a code as pg_sync_query. */
+int registry_account_lock(struct registry *r, const struct id *account,
+			  struct error *err) EC_MUST_CHECK;
+
+/* A name: 1..LIMIT_NAME_BYTES of UTF-8 without control characters. what: for the text. Returns 0 or EC_EINVAL. */
+int registry_name_check(const char *what, const char *name, struct error *err) EC_MUST_CHECK;
+
+/* SHA-256 of a text as PostgreSQL reads a bytea ("\x..."). dst: REGISTRY_SHA256_BYTES. */
+void registry_sha256(const char *text, char *dst);
+
+enum { REGISTRY_SHA256_BYTES = 2 + DIGEST_HEX_BYTES };

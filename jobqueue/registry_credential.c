@@ -1,0 +1,282 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "jobqueue/jq_auth.h"
+#include "jobqueue/pg_array.h"
+#include "jobqueue/registry_conn.h"
+
+enum { EMAIL_BYTES_MAX = 254 }; /* RFC 5321 section 4.5.3.1, as corrected */
+
+static const struct {
+	const char *text;
+	unsigned bit;
+} permission_names[] = {
+#define X(name, bit, text) {text, bit},
+	PERMISSIONS(X)
+#undef X
+};
+
+int registry_permissions_parse(const char *text, unsigned *ret, struct error *err)
+{
+	unsigned bits = 0;
+
+	for (;;) {
+		size_t n = strcspn(text, ",");
+		unsigned bit = 0;
+		for (size_t i = 0; i < ARRAY_LEN(permission_names); i++) {
+			if (strlen(permission_names[i].text) == n &&
+			    strncmp(permission_names[i].text, text, n) == 0)
+				bit = permission_names[i].bit;
+		}
+		if (bit == 0)
+			return error_set(err, EC_EINVAL,
+					 "permissions: \"%.*s\" is none of read, download, "
+					 "collect, admin",
+					 (int)(n > 64 ? 64 : n), text);
+		bits |= bit;
+		if (text[n] == '\0')
+			break;
+		text += n + 1;
+	}
+	*ret = bits;
+	return 0;
+}
+
+void registry_permissions_format(unsigned permissions, char *dst)
+{
+	size_t n = 0;
+
+	dst[0] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(permission_names); i++) {
+		if (permissions & permission_names[i].bit)
+			n += (size_t)snprintf(dst + n, REGISTRY_PERMISSIONS_BYTES - n, "%s%s",
+					      n > 0 ? "," : "", permission_names[i].text);
+	}
+}
+
+/* A rough check: what an operator mistypes. RFC 5321 leaves the rest to the mail server. */
+static int check_email(const char *email, struct error *err)
+{
+	const char *at = strchr(email, '@');
+	size_t n = strlen(email);
+
+	if (n > EMAIL_BYTES_MAX)
+		return error_set(err, EC_EINVAL, "email: has %zu bytes, at most %d are allowed", n,
+				 EMAIL_BYTES_MAX);
+	if (!at || at == email || at[1] == '\0' || strpbrk(email, " \t\r\n,;<>\"") ||
+	    strchr(at + 1, '@'))
+		return error_set(err, EC_EINVAL, "email: \"%s\" is no address", email);
+	return 0;
+}
+
+static int check_role(const char *role, struct error *err)
+{
+	return strcmp(role, "reader") == 0 || strcmp(role, "collector") == 0 ||
+			       strcmp(role, "admin") == 0
+		       ? 0
+		       : error_set(err, EC_EINVAL,
+				   "role: must be reader, collector or admin, not \"%.64s\"", role);
+}
+
+/* Insert the user, or lock the one that is there. *ret_new: inserted. */
+static int upsert_user(struct registry *r, const char *email, struct id *ret_id, bool *ret_new,
+		       struct error *err)
+{
+	struct id id = id_new_v7(clock_wall_now_us());
+	const char *const params[] = {id.hex, email};
+	AUTO_PGRESULT PGresult *res = NULL;
+	int code = pg_sync_query(r->conn,
+				 "INSERT INTO users AS u (id, email) VALUES ($1::uuid, $2)"
+				 " ON CONFLICT (lower(email)) DO UPDATE SET email = u.email"
+				 " RETURNING id",
+				 2, params, &res, err);
+
+	if (code < 0)
+		return code;
+	struct pg_row row = pg_row_at(res, 0);
+	*ret_id = pg_row_id(&row);
+	*ret_new = id_equal(ret_id, &id);
+	return pg_row_end(&row, err);
+}
+
+static int replace_key(struct registry *r, const struct id *user, const char *key,
+		       struct error *err)
+{
+	struct id id = id_new_v7(clock_wall_now_us());
+	char sha256[REGISTRY_SHA256_BYTES];
+	const char *const params[] = {user->hex, id.hex, sha256};
+
+	registry_sha256(key, sha256);
+	int code = pg_sync_query(r->conn,
+				 "UPDATE api_keys SET revoked_at = now()"
+				 " WHERE user_id = $1::uuid AND revoked_at IS NULL",
+				 1, params, NULL, err);
+	if (code < 0)
+		return code;
+	return pg_sync_query(r->conn,
+			     "INSERT INTO api_keys (user_id, id, key_sha256)"
+			     " VALUES ($1::uuid, $2::uuid, $3::bytea)",
+			     3, params, NULL, err);
+}
+
+static int user_create(struct registry *r, const char *email, const struct id *account,
+		       const char *role, bool new_key, struct registry_user *user,
+		       struct error *err)
+{
+	int code = registry_account_lock(r, account, err);
+
+	if (code == 0)
+		code = upsert_user(r, email, &user->id, &user->key_new, err);
+	user->key_new = user->key_new || new_key;
+	if (code == 0 && user->key_new) {
+		secret_new(user->key);
+		code = replace_key(r, &user->id, user->key, err);
+	}
+	if (code < 0)
+		return code;
+	const char *const params[] = {account->hex, user->id.hex, role};
+	return pg_sync_query(r->conn,
+			     "INSERT INTO memberships (account_id, user_id, role)"
+			     " VALUES ($1::uuid, $2::uuid, $3)"
+			     " ON CONFLICT (account_id, user_id) DO UPDATE SET role = $3",
+			     3, params, NULL, err);
+}
+
+int registry_user_create(struct registry *r, const char *email, const struct id *account,
+			 const char *role, bool new_key, struct registry_user *ret,
+			 struct error *err)
+{
+	struct registry_user user = {0};
+	int code = check_email(email, err);
+
+	if (code == 0)
+		code = check_role(role, err);
+	if (code == 0)
+		code = registry_begin(r, err);
+	if (code < 0)
+		return code;
+	code = registry_end(r, user_create(r, email, account, role, new_key, &user, err), err);
+	if (code == 0)
+		*ret = user;
+	return code;
+}
+
+static int token_create(struct registry *r, const struct registry_token *token, const struct id *id,
+			const char *secret, struct error *err)
+{
+	char sha256[REGISTRY_SHA256_BYTES], permissions[REGISTRY_PERMISSIONS_BYTES];
+	char expires[CLOCK_RFC3339_BYTES];
+	const char *const params[] = {token->account.hex, id->hex,
+				      token->name,        sha256,
+				      permissions,        token->expires_us > 0 ? expires : NULL};
+	AUTO_PGRESULT PGresult *res = NULL;
+
+	registry_sha256(secret, sha256);
+	registry_permissions_format(token->permissions, permissions);
+	clock_format_rfc3339(token->expires_us, expires);
+	int code = registry_account_lock(r, &token->account, err);
+	if (code == 0)
+		code = pg_sync_query(
+			r->conn,
+			"INSERT INTO api_tokens (account_id, id, name, token_sha256, permissions,"
+			" expires_at) VALUES ($1::uuid, $2::uuid, $3, $4::bytea,"
+			" string_to_array($5, ','), $6::timestamptz)"
+			" ON CONFLICT DO NOTHING RETURNING 1",
+			6, params, &res, err);
+	if (code == 0 && PQntuples(res) == 0)
+		return error_set(err, EC_ECONFLICT,
+				 "the account has a token of the name \"%s\" already; revoke it or "
+				 "take another name",
+				 token->name);
+	return code;
+}
+
+int registry_token_create(struct registry *r, const struct registry_token *token, struct id *ret_id,
+			  char *ret_secret, struct error *err)
+{
+	struct id id = id_new_v7(clock_wall_now_us());
+	char secret[SECRET_TEXT_BYTES];
+	int code = registry_name_check("token name", token->name, err);
+
+	if (code == 0 && token->permissions == 0)
+		code = error_set(err, EC_EINVAL, "permissions: at least one is needed");
+	if (code == 0)
+		code = registry_begin(r, err);
+	if (code < 0)
+		return code;
+	secret_new(secret);
+	code = registry_end(r, token_create(r, token, &id, secret, err), err);
+	if (code < 0)
+		return code;
+	*ret_id = id;
+	memcpy(ret_secret, secret, sizeof(secret));
+	return 0;
+}
+
+int registry_token_list(struct registry *r, const struct id *account, struct arena *arena,
+			struct registry_token **ret, size_t *ret_count, struct error *err)
+{
+	const char *const params[] = {account ? account->hex : NULL};
+	AUTO_PGRESULT PGresult *res = NULL;
+	int code = pg_sync_query(r->conn,
+				 "SELECT t.account_id, t.id, a.name, t.name,"
+				 " permission_bits(t.permissions), t.created_at, t.expires_at,"
+				 " t.revoked_at FROM api_tokens t"
+				 " JOIN accounts a ON a.id = t.account_id"
+				 " WHERE $1::uuid IS NULL OR t.account_id = $1::uuid"
+				 " ORDER BY a.name, t.name, t.created_at, t.id",
+				 1, params, &res, err);
+
+	if (code < 0)
+		return code;
+	size_t count = (size_t)PQntuples(res);
+	struct registry_token *list = arena_calloc(arena, count + 1, sizeof(*list));
+	for (size_t i = 0; list && i < count; i++) {
+		struct pg_row row = pg_row_at(res, (int)i);
+		list[i].account = pg_row_id(&row);
+		list[i].id = pg_row_id(&row);
+		list[i].account_name = arena_strdup(arena, pg_row_text(&row));
+		list[i].name = arena_strdup(arena, pg_row_text(&row));
+		list[i].permissions = pg_row_u32(&row);
+		list[i].created_us = pg_row_time_us(&row);
+		list[i].expires_us = pg_row_time_us(&row);
+		list[i].revoked_us = pg_row_time_us(&row);
+		code = pg_row_end(&row, err);
+		if (code < 0)
+			return code;
+		if (!list[i].account_name || !list[i].name)
+			list = NULL;
+	}
+	if (!list)
+		return error_set(err, EC_ENOMEM, "out of memory");
+	*ret = list;
+	*ret_count = count;
+	return 0;
+}
+
+int registry_token_revoke(struct registry *r, const struct id *account, const char *text,
+			  struct id *ret_id, struct error *err)
+{
+	struct id id = {0};
+	const char *const params[] = {account->hex,
+				      id_parse(bytes_of(text), &id) == 0 ? id.hex : NULL, text};
+	AUTO_PGRESULT PGresult *res = NULL;
+	int code = pg_sync_query(r->conn,
+				 "UPDATE api_tokens SET revoked_at = now()"
+				 " WHERE account_id = $1::uuid AND revoked_at IS NULL"
+				 " AND (id = $2::uuid OR ($2::uuid IS NULL AND name = $3))"
+				 " RETURNING id",
+				 3, params, &res, err);
+
+	if (code < 0)
+		return code;
+	if (PQntuples(res) == 0)
+		return error_set(err, EC_ENOTFOUND, "the account has no token \"%.64s\" in use",
+				 text);
+	struct pg_row row = pg_row_at(res, 0);
+	*ret_id = pg_row_id(&row);
+	return pg_row_end(&row, err);
+}

@@ -1,0 +1,136 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "jobqueue/registry_conn.h"
+
+enum { COLO_BYTES_MAX = 32 };
+
+/* "ord01": lower-case letters, digits and dashes, as in colo_name of the contract. */
+static int check_colo(const char *colo, struct error *err)
+{
+	size_t n = strlen(colo);
+
+	if (n < 1 || n > COLO_BYTES_MAX ||
+	    strspn(colo, "abcdefghijklmnopqrstuvwxyz0123456789-") != n)
+		return error_set(err, EC_EINVAL,
+				 "colo: must have 1..%d lower-case letters, digits or dashes, not "
+				 "\"%.64s\"",
+				 COLO_BYTES_MAX, colo);
+	return 0;
+}
+
+static int sampler_create(struct registry *r, const char *name, const char *colo,
+			  const struct id *id, const char *secret, struct error *err)
+{
+	char sha256[REGISTRY_SHA256_BYTES];
+	const char *const params[] = {id->hex, name, colo, sha256};
+	AUTO_PGRESULT PGresult *res = NULL;
+
+	registry_sha256(secret, sha256);
+	int code = pg_sync_query(r->conn,
+				 "INSERT INTO samplers (id, name, colo, token_sha256)"
+				 " VALUES ($1::uuid, $2, $3, $4::bytea)"
+				 " ON CONFLICT DO NOTHING RETURNING 1",
+				 4, params, &res, err);
+	if (code == 0 && PQntuples(res) == 0)
+		return error_set(err, EC_ECONFLICT, "there is a sampler \"%s\" already", name);
+	return code < 0 ? code : registry_notify(r, "sampler", err);
+}
+
+int registry_sampler_create(struct registry *r, const char *name, const char *colo,
+			    struct id *ret_id, char *ret_secret, struct error *err)
+{
+	struct id id = id_new_v7(clock_wall_now_us());
+	char secret[SECRET_TEXT_BYTES];
+	int code = registry_name_check("sampler name", name, err);
+
+	if (code == 0)
+		code = check_colo(colo, err);
+	if (code == 0)
+		code = registry_begin(r, err);
+	if (code < 0)
+		return code;
+	secret_new(secret);
+	code = registry_end(r, sampler_create(r, name, colo, &id, secret, err), err);
+	if (code < 0)
+		return code;
+	*ret_id = id;
+	memcpy(ret_secret, secret, sizeof(secret));
+	return 0;
+}
+
+int registry_sampler_list(struct registry *r, struct arena *arena, struct registry_sampler **ret,
+			  size_t *ret_count, struct error *err)
+{
+	AUTO_PGRESULT PGresult *res = NULL;
+	int code = pg_sync_query(r->conn,
+				 "SELECT id, name, colo, host, software, interfaces, enabled,"
+				 " created_at, last_seen FROM samplers ORDER BY name, id",
+				 0, NULL, &res, err);
+
+	if (code < 0)
+		return code;
+	size_t count = (size_t)PQntuples(res);
+	struct registry_sampler *list = arena_calloc(arena, count + 1, sizeof(*list));
+	for (size_t i = 0; list && i < count; i++) {
+		struct pg_row row = pg_row_at(res, (int)i);
+		list[i].id = pg_row_id(&row);
+		list[i].name = arena_strdup(arena, pg_row_text(&row));
+		list[i].colo = arena_strdup(arena, pg_row_text(&row));
+		list[i].host = arena_strdup(arena, pg_row_text(&row));
+		list[i].software = arena_strdup(arena, pg_row_text(&row));
+		list[i].interfaces_json = arena_strdup(arena, pg_row_text(&row));
+		list[i].enabled = pg_row_bool(&row);
+		list[i].created_us = pg_row_time_us(&row);
+		list[i].last_seen_us = pg_row_time_us(&row);
+		code = pg_row_end(&row, err);
+		if (code < 0)
+			return code;
+		if (!list[i].name || !list[i].colo || !list[i].host || !list[i].software ||
+		    !list[i].interfaces_json)
+			list = NULL;
+	}
+	if (!list)
+		return error_set(err, EC_ENOMEM, "out of memory");
+	*ret = list;
+	*ret_count = count;
+	return 0;
+}
+
+static int sampler_disable(struct registry *r, const char *text, bool disabled, struct id *ret_id,
+			   struct error *err)
+{
+	struct id id = {0};
+	const char *const params[] = {id_parse(bytes_of(text), &id) == 0 ? id.hex : NULL, text,
+				      disabled ? "false" : "true"};
+	AUTO_PGRESULT PGresult *res = NULL;
+	int code = pg_sync_query(r->conn,
+				 "UPDATE samplers SET enabled = $3::boolean"
+				 " WHERE id = $1::uuid OR ($1::uuid IS NULL AND name = $2)"
+				 " RETURNING id",
+				 3, params, &res, err);
+
+	if (code < 0)
+		return code;
+	if (PQntuples(res) == 0)
+		return error_set(err, EC_ENOTFOUND, "there is no sampler \"%.64s\"", text);
+	struct pg_row row = pg_row_at(res, 0);
+	*ret_id = pg_row_id(&row);
+	code = pg_row_end(&row, err);
+	return code < 0 ? code : registry_notify(r, "sampler", err);
+}
+
+int registry_sampler_disable(struct registry *r, const char *text, bool disabled, struct id *ret_id,
+			     struct error *err)
+{
+	struct id id = {0};
+	int code = registry_begin(r, err);
+
+	if (code < 0)
+		return code;
+	code = registry_end(r, sampler_disable(r, text, disabled, &id, err), err);
+	if (code == 0)
+		*ret_id = id;
+	return code;
+}
