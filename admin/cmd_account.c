@@ -1,0 +1,206 @@
+#include <stdlib.h>
+
+#include "admin/command.h"
+#include "admin/output.h"
+#include "base/json.h"
+#include "base/limits.h"
+
+enum { LIST_BYTES_MAX = 256 * 1024 * 1024 };
+
+#define ACCOUNT_SETTING                                                                            \
+	{                                                                                          \
+		.name = "EDGECAP_ACCOUNT", .kind = SETTING_STR, .min = 1, .max = LIMIT_NAME_BYTES, \
+		.help = "account, by id or name"                                                   \
+	}
+
+static cJSON *account_json(const struct registry_account *a)
+{
+	cJSON *object = cJSON_CreateObject();
+	char text[PREFIX_TEXT_BYTES];
+
+	json_add_str(object, "id", a->id.hex);
+	json_add_str(object, "name", a->name);
+	json_add_int(object, "collect_interval_s", a->collect_interval_s);
+	json_add_int(object, "running_max", a->running_max);
+	json_add_bool(object, "unrestricted", a->unrestricted);
+	json_add_bool(object, "disabled", a->disabled);
+	cJSON *prefixes = json_add_array(object, "prefixes");
+	for (size_t i = 0; i < a->prefix_count; i++) {
+		prefix_format(&a->prefixes[i], text);
+		json_push(prefixes, cJSON_CreateString(text));
+	}
+	return object;
+}
+
+static int read_account(const struct settings *s, struct registry_account *a, struct error *err)
+{
+	uint64_t interval_ms = settings_u64(s, "EDGECAP_COLLECT_INTERVAL");
+	const char *id = settings_str(s, "EDGECAP_ACCOUNT_ID");
+
+	if (id && id_parse(bytes_of(id), &a->id) < 0)
+		return error_set(err, EC_EINVAL,
+				 "--account-id: must be 32 lower-case hex characters, not \"%s\"",
+				 id);
+	if (interval_ms % 1000 != 0)
+		return error_set(err, EC_EINVAL, "--collect-interval: must be whole seconds");
+	a->name = settings_str(s, "EDGECAP_NAME");
+	a->collect_interval_s = (uint32_t)(interval_ms / 1000);
+	a->running_max = (uint32_t)settings_u64(s, "EDGECAP_RUNNING_MAX");
+	a->unrestricted = settings_bool(s, "EDGECAP_UNRESTRICTED");
+	return 0;
+}
+
+static int account_create(struct command_run *run, struct error *err)
+{
+	struct registry_account account = {0};
+	AUTO_FREE struct prefix *prefixes = NULL;
+	int code = read_account(run->settings, &account, err);
+
+	if (code == 0)
+		code = command_prefixes(settings_str(run->settings, "EDGECAP_PREFIXES"), &prefixes,
+					&account.prefix_count, err);
+	account.prefixes = prefixes;
+	if (code == 0)
+		code = registry_account_create(run->registry, &account, &account.id, err);
+	return code < 0 ? code : output_print(account_json(&account), NULL, run->json, err);
+}
+
+static int account_list(struct command_run *run, struct error *err)
+{
+	static const char *const columns[] = {
+		"id",           "name",     "collect_interval_s", "running_max",
+		"unrestricted", "disabled", "prefixes",           NULL};
+	struct registry_account *list = NULL;
+	struct arena arena;
+	size_t count = 0;
+
+	arena_init(&arena, LIST_BYTES_MAX);
+	int code = registry_account_list(run->registry, &arena, &list, &count, err);
+	cJSON *array = code == 0 ? cJSON_CreateArray() : NULL;
+	for (size_t i = 0; code == 0 && i < count; i++) {
+		cJSON *object = account_json(&list[i]);
+		json_add_time(object, "created", list[i].created_us);
+		json_push(array, object);
+	}
+	arena_fini(&arena);
+	return code < 0 ? code : output_print(array, columns, run->json, err);
+}
+
+static int account_disable(struct command_run *run, struct error *err)
+{
+	bool disabled = !settings_bool(run->settings, "EDGECAP_ENABLE");
+	struct id id;
+	int code = command_account(run, &id, err);
+
+	if (code == 0)
+		code = registry_account_disable(run->registry, &id, disabled, err);
+	if (code < 0)
+		return code;
+	cJSON *value = cJSON_CreateObject();
+	json_add_str(value, "id", id.hex);
+	json_add_bool(value, "disabled", disabled);
+	return output_print(value, NULL, run->json, err);
+}
+
+typedef int (*prefix_change)(struct registry *r, const struct id *account,
+			     const struct prefix *prefixes, size_t count, size_t *ret_changed,
+			     struct error *err);
+
+static int change_prefixes(struct command_run *run, prefix_change change, const char *word,
+			   struct error *err)
+{
+	AUTO_FREE struct prefix *prefixes = NULL;
+	size_t count = 0, changed = 0;
+	struct id id;
+	int code = command_prefixes(settings_str(run->settings, "EDGECAP_PREFIXES"), &prefixes,
+				    &count, err);
+
+	if (code == 0)
+		code = command_account(run, &id, err);
+	if (code == 0)
+		code = change(run->registry, &id, prefixes, count, &changed, err);
+	if (code < 0)
+		return code;
+	cJSON *value = cJSON_CreateObject();
+	json_add_str(value, "account", id.hex);
+	json_add_int(value, word, (int64_t)changed);
+	return output_print(value, NULL, run->json, err);
+}
+
+static int prefix_add(struct command_run *run, struct error *err)
+{
+	return change_prefixes(run, registry_prefix_add, "added", err);
+}
+
+static int prefix_remove(struct command_run *run, struct error *err)
+{
+	return change_prefixes(run, registry_prefix_remove, "removed", err);
+}
+
+static const struct setting create_settings[] = {
+	COMMAND_SETTINGS,
+	{.name = "EDGECAP_NAME",
+	 .kind = SETTING_STR,
+	 .min = 1,
+	 .max = LIMIT_NAME_BYTES,
+	 .help = "name, unique"},
+	{.name = "EDGECAP_PREFIXES",
+	 .kind = SETTING_STR,
+	 .optional = true,
+	 .help = "the tenant's prefixes, comma-separated: 192.0.2.0/24,2001:db8::/32"},
+	{.name = "EDGECAP_COLLECT_INTERVAL",
+	 .kind = SETTING_DURATION,
+	 .fallback = "60s",
+	 .max = 86400000,
+	 .help = "time between two accepted jobs; 0 for no limit"},
+	{.name = "EDGECAP_RUNNING_MAX",
+	 .kind = SETTING_INT,
+	 .fallback = "16",
+	 .min = 1,
+	 .max = 100000,
+	 .help = "jobs at one time"},
+	{.name = "EDGECAP_UNRESTRICTED",
+	 .kind = SETTING_FLAG,
+	 .help = "may capture every packet, not only those of its prefixes"},
+	{.name = "EDGECAP_ACCOUNT_ID",
+	 .kind = SETTING_STR,
+	 .optional = true,
+	 .max = 64,
+	 .help = "32 hex characters; random without it"},
+};
+
+static const struct setting list_settings[] = {COMMAND_SETTINGS};
+
+static const struct setting disable_settings[] = {
+	COMMAND_SETTINGS,
+	ACCOUNT_SETTING,
+	{.name = "EDGECAP_ENABLE", .kind = SETTING_FLAG, .help = "enable it again"},
+};
+
+static const struct setting prefix_settings[] = {
+	COMMAND_SETTINGS,
+	ACCOUNT_SETTING,
+	{.name = "EDGECAP_PREFIXES",
+	 .kind = SETTING_STR,
+	 .min = 1,
+	 .help = "prefixes, comma-separated: 192.0.2.0/24,2001:db8::/32"},
+};
+
+static const struct command commands[] = {
+	{"account create", "create a tenant's account", create_settings, ARRAY_LEN(create_settings),
+	 account_create},
+	{"account list", "list the accounts", list_settings, ARRAY_LEN(list_settings),
+	 account_list},
+	{"account disable", "refuse an account's credentials", disable_settings,
+	 ARRAY_LEN(disable_settings), account_disable},
+	{"prefix add", "give an account more address space", prefix_settings,
+	 ARRAY_LEN(prefix_settings), prefix_add},
+	{"prefix remove", "take address space from an account", prefix_settings,
+	 ARRAY_LEN(prefix_settings), prefix_remove},
+};
+
+const struct command *commands_account(size_t *ret_count)
+{
+	*ret_count = ARRAY_LEN(commands);
+	return commands;
+}

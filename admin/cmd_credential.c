@@ -1,0 +1,211 @@
+#include <string.h>
+
+#include "admin/command.h"
+#include "admin/output.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/limits.h"
+
+enum { LIST_BYTES_MAX = 256 * 1024 * 1024 };
+
+#define ACCOUNT_SETTING                                                                            \
+	{                                                                                          \
+		.name = "EDGECAP_ACCOUNT", .kind = SETTING_STR, .min = 1, .max = LIMIT_NAME_BYTES, \
+		.help = "account, by id or name"                                                   \
+	}
+
+static int user_create(struct command_run *run, struct error *err)
+{
+	const char *email = settings_str(run->settings, "EDGECAP_EMAIL");
+	const char *role = settings_str(run->settings, "EDGECAP_ROLE");
+	struct registry_user user;
+	struct id account;
+	int code = command_account(run, &account, err);
+
+	if (code == 0)
+		code = registry_user_create(run->registry, email, &account, role,
+					    settings_bool(run->settings, "EDGECAP_NEW_KEY"), &user,
+					    err);
+	if (code < 0)
+		return code;
+	cJSON *value = cJSON_CreateObject();
+	json_add_str(value, "id", user.id.hex);
+	json_add_str(value, "email", email);
+	json_add_str(value, "account", account.hex);
+	json_add_str(value, "role", role);
+	/* null: the user has a key already and keeps it */
+	json_add_str(value, "key", user.key_new ? user.key : NULL);
+	return output_print(value, NULL, run->json, err);
+}
+
+/* The permissions as an array of words. */
+static void add_permissions(cJSON *object, unsigned permissions)
+{
+	char text[REGISTRY_PERMISSIONS_BYTES];
+	cJSON *array = json_add_array(object, "permissions");
+	char *save = NULL;
+
+	registry_permissions_format(permissions, text);
+	for (char *word = strtok_r(text, ",", &save); word; word = strtok_r(NULL, ",", &save))
+		json_push(array, cJSON_CreateString(word));
+}
+
+/* A time member, null when it is 0. */
+static void add_time(cJSON *object, const char *name, int64_t us)
+{
+	if (us > 0)
+		json_add_time(object, name, us);
+	else
+		json_add_str(object, name, NULL);
+}
+
+static int token_create(struct command_run *run, struct error *err)
+{
+	struct registry_token token = {.name = settings_str(run->settings, "EDGECAP_NAME")};
+	char secret[SECRET_TEXT_BYTES];
+	int code = registry_permissions_parse(settings_str(run->settings, "EDGECAP_PERMISSIONS"),
+					      &token.permissions, err);
+
+	if (settings_given(run->settings, "EDGECAP_EXPIRES_IN"))
+		token.expires_us =
+			clock_wall_now_us() +
+			(int64_t)settings_u64(run->settings, "EDGECAP_EXPIRES_IN") * 1000;
+	if (code == 0)
+		code = command_account(run, &token.account, err);
+	if (code == 0)
+		code = registry_token_create(run->registry, &token, &token.id, secret, err);
+	if (code < 0)
+		return code;
+	cJSON *value = cJSON_CreateObject();
+	json_add_str(value, "id", token.id.hex);
+	json_add_str(value, "account", token.account.hex);
+	json_add_str(value, "name", token.name);
+	add_permissions(value, token.permissions);
+	add_time(value, "expires", token.expires_us);
+	json_add_str(value, "token", secret);
+	return output_print(value, NULL, run->json, err);
+}
+
+static int token_list(struct command_run *run, struct error *err)
+{
+	static const char *const columns[] = {"id",      "account", "name",    "permissions",
+					      "created", "expires", "revoked", NULL};
+	struct registry_token *list = NULL;
+	struct arena arena;
+	struct id account;
+	size_t count = 0;
+	bool one = settings_given(run->settings, "EDGECAP_ACCOUNT");
+	int code = one ? command_account(run, &account, err) : 0;
+
+	arena_init(&arena, LIST_BYTES_MAX);
+	if (code == 0)
+		code = registry_token_list(run->registry, one ? &account : NULL, &arena, &list,
+					   &count, err);
+	cJSON *array = code == 0 ? cJSON_CreateArray() : NULL;
+	for (size_t i = 0; code == 0 && i < count; i++) {
+		cJSON *object = cJSON_CreateObject();
+		json_add_str(object, "id", list[i].id.hex);
+		json_add_str(object, "account", list[i].account.hex);
+		json_add_str(object, "account_name", list[i].account_name);
+		json_add_str(object, "name", list[i].name);
+		add_permissions(object, list[i].permissions);
+		add_time(object, "created", list[i].created_us);
+		add_time(object, "expires", list[i].expires_us);
+		add_time(object, "revoked", list[i].revoked_us);
+		json_push(array, object);
+	}
+	arena_fini(&arena);
+	return code < 0 ? code : output_print(array, columns, run->json, err);
+}
+
+static int token_revoke(struct command_run *run, struct error *err)
+{
+	struct id account, id;
+	int code = command_account(run, &account, err);
+
+	if (code == 0)
+		code = registry_token_revoke(run->registry, &account,
+					     settings_str(run->settings, "EDGECAP_NAME"), &id, err);
+	if (code < 0)
+		return code;
+	cJSON *value = cJSON_CreateObject();
+	json_add_str(value, "id", id.hex);
+	json_add_bool(value, "revoked", true);
+	return output_print(value, NULL, run->json, err);
+}
+
+static const struct setting user_settings[] = {
+	COMMAND_SETTINGS,
+	{.name = "EDGECAP_EMAIL",
+	 .kind = SETTING_STR,
+	 .min = 3,
+	 .max = 254,
+	 .help = "e-mail address, for X-Auth-Email"},
+	ACCOUNT_SETTING,
+	{.name = "EDGECAP_ROLE",
+	 .kind = SETTING_STR,
+	 .min = 1,
+	 .max = 32,
+	 .help = "reader (list, get, download), collector (and submit, stop) or admin"},
+	{.name = "EDGECAP_NEW_KEY",
+	 .kind = SETTING_FLAG,
+	 .help = "replace the key of a user who has one"},
+};
+
+static const struct setting token_settings[] = {
+	COMMAND_SETTINGS,
+	ACCOUNT_SETTING,
+	{.name = "EDGECAP_NAME",
+	 .kind = SETTING_STR,
+	 .min = 1,
+	 .max = LIMIT_NAME_BYTES,
+	 .help = "name, unique in the account"},
+	{.name = "EDGECAP_PERMISSIONS",
+	 .kind = SETTING_STR,
+	 .fallback = "read,download,collect",
+	 .min = 1,
+	 .max = 64,
+	 .help = "comma-separated: read, download, collect, admin"},
+	{.name = "EDGECAP_EXPIRES_IN",
+	 .kind = SETTING_DURATION,
+	 .optional = true,
+	 .min = 1000,
+	 .max = UINT64_C(3650) * 86400000,
+	 .help = "it expires after this time; never without it"},
+};
+
+static const struct setting token_list_settings[] = {
+	COMMAND_SETTINGS,
+	{.name = "EDGECAP_ACCOUNT",
+	 .kind = SETTING_STR,
+	 .optional = true,
+	 .max = LIMIT_NAME_BYTES,
+	 .help = "account, by id or name; all without it"},
+};
+
+static const struct setting revoke_settings[] = {
+	COMMAND_SETTINGS,
+	ACCOUNT_SETTING,
+	{.name = "EDGECAP_NAME",
+	 .kind = SETTING_STR,
+	 .min = 1,
+	 .max = LIMIT_NAME_BYTES,
+	 .help = "the token's name or id"},
+};
+
+static const struct command commands[] = {
+	{"user create", "make a person a member of an account", user_settings,
+	 ARRAY_LEN(user_settings), user_create},
+	{"token create", "create a bearer token; it is printed once", token_settings,
+	 ARRAY_LEN(token_settings), token_create},
+	{"token list", "list tokens", token_list_settings, ARRAY_LEN(token_list_settings),
+	 token_list},
+	{"token revoke", "revoke a token", revoke_settings, ARRAY_LEN(revoke_settings),
+	 token_revoke},
+};
+
+const struct command *commands_credential(size_t *ret_count)
+{
+	*ret_count = ARRAY_LEN(commands);
+	return commands;
+}

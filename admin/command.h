@@ -1,0 +1,58 @@
+/* The subcommands of edgecap-admin: a table of them, and what one gets to run.
+ *
+ * A command validates its settings, calls jobqueue/registry.h and prints one value (admin/output.h). It blocks;
+ * there is one thread and no loop.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/attr.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "base/settings.h"
+#include "jobqueue/registry.h"
+#include "packet/prefix.h"
+
+struct command_run {
+	const struct settings *settings;
+	struct registry *registry;
+	bool json;
+};
+
+/* One subcommand, static. */
+struct command {
+	const char *words; /* "account create" */
+	const char *about;
+	const struct setting *table;
+	size_t count;
+	/* Returns 0 or a code with the text for the operator. */
+	int (*run)(struct command_run *run, struct error *err);
+};
+
+/* Each file's commands, static, count in *ret_count. */
+const struct command *commands_migrate(size_t *ret_count);
+const struct command *commands_account(size_t *ret_count);    /* account and prefix, as above */
+const struct command *commands_credential(size_t *ret_count); /* user and token, as above */
+const struct command *commands_sampler(size_t *ret_count);    /* sampler, as above */
+
+/* Rows that every command's table begins with. */
+#define COMMAND_SETTINGS                                                                           \
+	{.name = "EDGECAP_DATABASE_URL",                                                           \
+	 .kind = SETTING_SECRET,                                                                   \
+	 .min = 1,                                                                                 \
+	 .max = 4096,                                                                              \
+	 .help = "PostgreSQL, libpq URI or key=value; its role owns the tables"},                  \
+	{                                                                                          \
+		.name = "EDGECAP_JSON", .kind = SETTING_FLAG,                                      \
+		.help = "print JSON on stdout instead of a table"                                  \
+	}
+
+/* The account that EDGECAP_ACCOUNT names by id or name. Returns 0 or a code as registry_account_find. */
+int command_account(const struct command_run *run, struct id *ret, struct error *err) EC_MUST_CHECK;
+
+/* Parse a comma-separated list of prefixes; text NULL or "" gives none. *ret: malloc'ed, the caller frees
+ * it (NULL for none). Returns 0, EC_EINVAL with the prefix, EC_ELIMIT or EC_ENOMEM. Pure. */
+int command_prefixes(const char *text, struct prefix **ret, size_t *ret_count,
+		     struct error *err) EC_MUST_CHECK;
