@@ -7,16 +7,21 @@ from pathlib import Path
 
 PRODUCT_FOLDERS = ("base", "packet", "jobqueue", "storage", "sampler", "assembler", "api", "admin")
 
+# What .gitignore names, for a folder without git.
+IGNORED = {"build", ".run", ".cache", "__pycache__", ".pytest_cache"}
+
 
 def list_files(root):
     """Paths relative to root of all files that are tracked or could be; without git, of all files."""
     root = Path(root)
     if (root / ".git").exists():
-        out = subprocess.run(["git", "-C", str(root), "ls-files", "-z", "-co", "--exclude-standard"],
-                             check=True, capture_output=True, text=True).stdout
+        # A checkout of another user is read as well: nothing of it is executed.
+        out = subprocess.run(["git", "-c", f"safe.directory={root.resolve()}", "-C", str(root), "ls-files", "-z",
+                              "-co", "--exclude-standard"], check=True, capture_output=True, text=True).stdout
         names = sorted({name for name in out.split("\0") if name})
     else:
         names = sorted(str(p.relative_to(root)) for p in root.rglob("*"))
+        names = [n for n in names if not set(n.split("/")) & IGNORED]
     return [name for name in names if (root / name).is_file()]
 
 

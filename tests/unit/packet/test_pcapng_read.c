@@ -112,18 +112,21 @@ static void put_packet(struct ng *g, uint32_t interface, uint64_t units, const c
 	end(g);
 }
 
-/* Read from exact-size heap copies so that the sanitizer sees a read past the end.
+/* Read from exact-size heap copies so that the sanitizer sees a read past the end. The last block borrows from
+ * the last copy, which lives until the next call.
  * Returns the code of the first failure (0: all was read), the last block and how many were read. */
 static int read_all(const uint8_t *p, size_t n, struct pcapng_block *ret_last, size_t *ret_count,
 		    struct error *err)
 {
+	static uint8_t *copy;
 	struct pcapng_reader *r = pcapng_reader_new(4);
 	size_t at = 0, count = 0;
 	int rc = 0;
 	assert_non_null(r);
 	while (rc == 0 && at < n) {
-		uint8_t *copy = malloc(n - at);
 		size_t used = 0;
+		free(copy);
+		copy = malloc(n - at);
 		assert_non_null(copy);
 		memcpy(copy, p + at, n - at);
 		rc = pcapng_read(r, (struct bytes){copy, n - at}, ret_last, &used, err);
@@ -132,7 +135,6 @@ static int read_all(const uint8_t *p, size_t n, struct pcapng_block *ret_last, s
 			at += used;
 			count++;
 		}
-		free(copy);
 	}
 	pcapng_reader_free(r);
 	*ret_count = count;

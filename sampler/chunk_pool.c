@@ -1,0 +1,173 @@
+#include "sampler/chunk_pool.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { MIN_SHIFT = 12, MAX_SHIFT = 24, ORDERS = MAX_SHIFT - MIN_SHIFT + 1 };
+
+_Static_assert(CHUNK_BLOCK_BYTES_MIN == 1 << MIN_SHIFT, "smallest block");
+_Static_assert(CHUNK_BLOCK_BYTES_MAX == 1 << MAX_SHIFT, "largest block");
+
+/* State of the pages, one byte each: what the first page of a block says; inner pages are stale. */
+enum { PAGE_INNER = 0, PAGE_FREE = 0x40, PAGE_TAKEN = 0x80, PAGE_ORDER = 0x3f };
+
+/* Lies in a free block's own memory. */
+struct free_block {
+	struct free_block *next;
+	struct free_block **slot; /* what points here */
+};
+
+struct chunk_pool {
+	uint8_t *base;
+	size_t pages;
+	uint64_t used_bytes;
+	struct free_block *free[ORDERS];
+	uint8_t state[]; /* one for each page */
+};
+
+static size_t page_of(const struct chunk_pool *pool, const void *block)
+{
+	size_t offset = (size_t)((const uint8_t *)block - pool->base);
+
+	EC_ASSERT((offset & (CHUNK_BLOCK_BYTES_MIN - 1)) == 0);
+	EC_ASSERT(offset >> MIN_SHIFT < pool->pages);
+	return offset >> MIN_SHIFT;
+}
+
+static void list_add(struct chunk_pool *pool, size_t page, unsigned order)
+{
+	struct free_block *b = (void *)(pool->base + (page << MIN_SHIFT));
+
+	b->next = pool->free[order];
+	b->slot = &pool->free[order];
+	if (b->next)
+		b->next->slot = &b->next;
+	pool->free[order] = b;
+	pool->state[page] = (uint8_t)(PAGE_FREE | order);
+}
+
+static void list_remove(struct chunk_pool *pool, size_t page)
+{
+	struct free_block *b = (void *)(pool->base + (page << MIN_SHIFT));
+
+	*b->slot = b->next;
+	if (b->next)
+		b->next->slot = b->slot;
+	pool->state[page] = PAGE_INNER;
+}
+
+/* Cut the pages into the largest aligned blocks. */
+static void blocks_init(struct chunk_pool *pool)
+{
+	size_t page = 0;
+
+	while (page < pool->pages) {
+		unsigned order = ORDERS - 1;
+		while ((page & (((size_t)1 << order) - 1)) != 0 ||
+		       page + ((size_t)1 << order) > pool->pages)
+			order--;
+		list_add(pool, page, order);
+		page += (size_t)1 << order;
+	}
+}
+
+struct chunk_pool *chunk_pool_new(uint64_t limit_bytes)
+{
+	size_t pages = (size_t)(limit_bytes >> MIN_SHIFT);
+
+	if (pages == 0)
+		pages = 1;
+	struct chunk_pool *pool = calloc(1, sizeof(*pool) + pages);
+	if (!pool)
+		return NULL;
+	void *base = mmap(NULL, pages << MIN_SHIFT, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED) {
+		free(pool);
+		return NULL;
+	}
+	pool->base = base;
+	pool->pages = pages;
+	blocks_init(pool);
+	return pool;
+}
+
+void chunk_pool_free(struct chunk_pool *pool)
+{
+	if (!pool)
+		return;
+	int rc = munmap(pool->base, pool->pages << MIN_SHIFT);
+	EC_ASSERT(rc == 0);
+	free(pool);
+}
+
+static unsigned order_of(size_t bytes)
+{
+	unsigned order = 0;
+
+	while (((size_t)CHUNK_BLOCK_BYTES_MIN << order) < bytes)
+		order++;
+	return order;
+}
+
+void *chunk_pool_take(struct chunk_pool *pool, size_t bytes)
+{
+	if (bytes > CHUNK_BLOCK_BYTES_MAX)
+		return NULL;
+	unsigned order = order_of(bytes), found = order;
+
+	while (found < ORDERS && !pool->free[found])
+		found++;
+	if (found == ORDERS)
+		return NULL;
+	struct free_block *b = pool->free[found];
+	size_t page = page_of(pool, b);
+	list_remove(pool, page);
+	while (found > order) {
+		found--;
+		list_add(pool, page + ((size_t)1 << found), found);
+	}
+	pool->state[page] = (uint8_t)(PAGE_TAKEN | order);
+	pool->used_bytes += (uint64_t)CHUNK_BLOCK_BYTES_MIN << order;
+	return b;
+}
+
+static unsigned taken_order(const struct chunk_pool *pool, size_t page)
+{
+	EC_ASSERT(pool->state[page] & PAGE_TAKEN);
+	return pool->state[page] & PAGE_ORDER;
+}
+
+size_t chunk_pool_block_bytes(const struct chunk_pool *pool, const void *block)
+{
+	return (size_t)CHUNK_BLOCK_BYTES_MIN << taken_order(pool, page_of(pool, block));
+}
+
+void chunk_pool_give(struct chunk_pool *pool, void *block)
+{
+	size_t page = page_of(pool, block);
+	unsigned order = taken_order(pool, page);
+
+	pool->used_bytes -= (uint64_t)CHUNK_BLOCK_BYTES_MIN << order;
+	for (; order + 1 < ORDERS; order++) {
+		size_t buddy = page ^ ((size_t)1 << order);
+		if (buddy >= pool->pages || pool->state[buddy] != (PAGE_FREE | order))
+			break;
+		list_remove(pool, buddy);
+		pool->state[page] = PAGE_INNER;
+		page = page < buddy ? page : buddy;
+	}
+	list_add(pool, page, order);
+}
+
+uint64_t chunk_pool_used_bytes(const struct chunk_pool *pool)
+{
+	return pool->used_bytes;
+}
+
+size_t chunk_pool_blocks_max(const struct chunk_pool *pool)
+{
+	return pool->pages;
+}

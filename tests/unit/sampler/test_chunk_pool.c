@@ -1,0 +1,124 @@
+#include "sampler/chunk_pool.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "tests/support/prng.h"
+#include "tests/support/unit.h"
+
+static void test_sizes(void **state)
+{
+	struct chunk_pool *pool = chunk_pool_new(64 * 1024);
+	(void)state;
+
+	void *a = chunk_pool_take(pool, 1);
+	void *b = chunk_pool_take(pool, 4097);
+	void *c = chunk_pool_take(pool, 32 * 1024);
+	assert_non_null(a);
+	assert_non_null(b);
+	assert_non_null(c);
+	assert_int_equal(chunk_pool_block_bytes(pool, a), 4096);
+	assert_int_equal(chunk_pool_block_bytes(pool, b), 8192);
+	assert_int_equal(chunk_pool_block_bytes(pool, c), 32768);
+	assert_int_equal(chunk_pool_used_bytes(pool), 4096 + 8192 + 32768);
+	assert_null(chunk_pool_take(pool, 32 * 1024));
+	chunk_pool_give(pool, c);
+	c = chunk_pool_take(pool, 32 * 1024);
+	assert_non_null(c);
+	chunk_pool_give(pool, a);
+	chunk_pool_give(pool, b);
+	chunk_pool_give(pool, c);
+	/* everything joined again */
+	a = chunk_pool_take(pool, 64 * 1024);
+	assert_non_null(a);
+	assert_int_equal(chunk_pool_used_bytes(pool), 64 * 1024);
+	chunk_pool_give(pool, a);
+	assert_null(chunk_pool_take(pool, (size_t)CHUNK_BLOCK_BYTES_MAX + 1));
+	chunk_pool_free(pool);
+}
+
+static void test_odd_limit(void **state)
+{
+	/* 5 pages and a rest: blocks of 4 and 1 */
+	struct chunk_pool *pool = chunk_pool_new(5 * 4096 + 100);
+	(void)state;
+
+	assert_int_equal(chunk_pool_blocks_max(pool), 5);
+	void *four = chunk_pool_take(pool, 4 * 4096);
+	void *one = chunk_pool_take(pool, 4096);
+	assert_non_null(four);
+	assert_non_null(one);
+	assert_null(chunk_pool_take(pool, 1));
+	chunk_pool_give(pool, one);
+	chunk_pool_give(pool, four);
+	assert_null(chunk_pool_take(pool, 5 * 4096));
+	chunk_pool_free(pool);
+	pool = chunk_pool_new(0);
+	assert_int_equal(chunk_pool_blocks_max(pool), 1);
+	chunk_pool_free(pool);
+}
+
+struct taken {
+	uint8_t *p;
+	size_t bytes;
+	uint8_t mark;
+};
+
+enum { TAKEN_MAX = 200, STEPS = 20000 };
+
+static bool mark_kept(const struct taken *t)
+{
+	for (size_t i = 0; i < t->bytes; i++) {
+		if (t->p[i] != t->mark)
+			return false;
+	}
+	return true;
+}
+
+/* Random taking and giving: blocks never overlap (each keeps its own mark), the sum is right, nothing is lost. */
+static void test_random(void **state)
+{
+	struct chunk_pool *pool = chunk_pool_new(3 * 1024 * 1024);
+	struct prng r = prng_start("chunk_pool");
+	struct taken t[TAKEN_MAX];
+	size_t n = 0;
+	uint64_t used = 0;
+	(void)state;
+
+	for (int step = 0; step < STEPS; step++) {
+		if (n < TAKEN_MAX && !prng_one_in(&r, 3)) {
+			size_t bytes = 1 + (size_t)prng_below(&r, 1u << (8 + prng_below(&r, 11)));
+			void *p = chunk_pool_take(pool, bytes);
+			if (!p)
+				continue;
+			t[n] = (struct taken){p, chunk_pool_block_bytes(pool, p), (uint8_t)step};
+			assert_true(t[n].bytes >= bytes &&
+				    t[n].bytes / 2 < (bytes < 4096 ? 4096 : bytes));
+			memset(p, t[n].mark, t[n].bytes);
+			used += t[n++].bytes;
+		} else if (n > 0) {
+			size_t i = (size_t)prng_below(&r, n);
+			assert_true(mark_kept(&t[i]));
+			chunk_pool_give(pool, t[i].p);
+			used -= t[i].bytes;
+			t[i] = t[--n];
+		}
+		assert_int_equal(chunk_pool_used_bytes(pool), used);
+	}
+	while (n > 0)
+		chunk_pool_give(pool, t[--n].p);
+	assert_non_null(chunk_pool_take(pool, 2 * 1024 * 1024));
+	assert_non_null(chunk_pool_take(pool, 1024 * 1024));
+	assert_null(chunk_pool_take(pool, 1));
+	chunk_pool_free(pool);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_odd_limit),
+		cmocka_unit_test(test_random),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
