@@ -79,7 +79,7 @@ static int bind_and_exclude(int fd, const struct sockaddr *remote, socklen_t rem
 			    struct own_flows *own_flows, uint64_t now_ms,
 			    struct engine_own_flow *ret_flow)
 {
-	struct sockaddr_storage local;
+	struct sockaddr_storage local = {0};
 	socklen_t local_len = 0;
 	struct engine_own_flow flow;
 	int r = source_address(remote, remote_len, &local, &local_len);

@@ -25,9 +25,10 @@ static uint64_t threshold_of(uint32_t probability_ppb)
 /* 16 bytes of the job become the 192 that XXH3 wants: HMAC in counter mode. */
 static void secret_expand(const uint8_t key[16], uint8_t *dst)
 {
-	for (uint8_t i = 0; i < SELECTOR_SECRET_BYTES / DIGEST_BYTES; i++) {
-		struct digest d = digest_hmac((struct bytes){key, 16}, (struct bytes){&i, 1});
-		memcpy(dst + (size_t)i * DIGEST_BYTES, d.b, DIGEST_BYTES);
+	for (size_t i = 0; i < SELECTOR_SECRET_BYTES / DIGEST_BYTES; i++) {
+		uint8_t counter = (uint8_t)i;
+		struct digest d = digest_hmac((struct bytes){key, 16}, (struct bytes){&counter, 1});
+		memcpy(dst + i * DIGEST_BYTES, d.b, DIGEST_BYTES);
 	}
 }
 

@@ -191,16 +191,19 @@ static int walk_folder(struct walk *w, const char *folder)
 	return r;
 }
 
-int file_list_page(struct file_tree *tree, const char *prefix, const char *start_after, size_t max,
-		   struct arena *arena, struct file_page *ret, struct error *err)
+int file_list_page(struct file_tree *tree, const struct file_query *query, struct arena *arena,
+		   struct file_page *ret, struct error *err)
 {
-	struct walk w = {
-		.tree = tree, .start_after = start_after, .max = max, .arena = arena, .err = err};
+	struct walk w = {.tree = tree,
+			 .start_after = query->start_after,
+			 .max = query->max,
+			 .arena = arena,
+			 .err = err};
 
-	w.page.entries = arena_calloc(arena, max, sizeof(*w.page.entries));
+	w.page.entries = arena_calloc(arena, query->max, sizeof(*w.page.entries));
 	if (!w.page.entries)
-		return error_set(err, EC_ENOMEM, "storage: list %s: no memory", prefix);
-	int r = walk_folder(&w, prefix);
+		return error_set(err, EC_ENOMEM, "storage: list %s: no memory", query->prefix);
+	int r = walk_folder(&w, query->prefix);
 	if (r < 0)
 		return r;
 	*ret = w.page;

@@ -15,8 +15,14 @@ struct file_page {
 	bool more; /* another page follows */
 };
 
-/* Objects whose key begins with prefix (ends in '/') and is greater than start_after, at most max.
- * Files whose names are no keys are left out; a folder that does not exist is an empty page. Keys
- * live in the arena. Returns 0, EC_ENOMEM, or a code as file_tree_code. */
-int file_list_page(struct file_tree *tree, const char *prefix, const char *start_after, size_t max,
-		   struct arena *arena, struct file_page *ret, struct error *err) EC_MUST_CHECK;
+/* Which objects: key begins with prefix (ends in '/') and is greater than start_after, at most max. */
+struct file_query {
+	const char *prefix;
+	const char *start_after;
+	size_t max;
+};
+
+/* The objects of a query, in key order. Files whose names are no keys are left out; a folder that does not
+ * exist is an empty page. Keys live in the arena. Returns 0, EC_ENOMEM, or a code as file_tree_code. */
+int file_list_page(struct file_tree *tree, const struct file_query *query, struct arena *arena,
+		   struct file_page *ret, struct error *err) EC_MUST_CHECK;

@@ -221,7 +221,7 @@ static bool read_at(int fd, uint8_t *dst, size_t n, off_t offset)
 static bool same_content(int a, int b)
 {
 	struct stat sa, sb;
-	AUTO_FREE uint8_t *room = malloc(2 * COMPARE_BYTES);
+	AUTO_FREE uint8_t *room = malloc((size_t)2 * COMPARE_BYTES);
 
 	if (!room || fstat(a, &sa) < 0 || fstat(b, &sb) < 0 || sa.st_size != sb.st_size)
 		return false;

@@ -32,7 +32,7 @@ struct file_tree {
  * with the directory's name: the operator reads it. */
 int file_tree_open(const char *directory, struct file_tree *ret, struct error *err) EC_MUST_CHECK;
 
-/* Close. */
+/* Close the folder; tree is done. */
 void file_tree_close(struct file_tree *tree);
 
 /* The code for an errno value: no space and quota are EC_ELIMIT; out of descriptors or memory, and a

@@ -74,7 +74,7 @@ static bool take_query(struct bytes *rest, char expires[NUMBER_TEXT_BYTES],
 }
 
 int signed_url_verify(struct bytes secret, struct bytes target, int64_t now_s, char *key,
-		      size_t cap, uint64_t *ret_max_bytes, struct error *err)
+		      uint64_t *ret_max_bytes, struct error *err)
 {
 	struct bytes rest = target;
 	char found_key[STORE_KEY_MAX + 1];
@@ -88,7 +88,7 @@ int signed_url_verify(struct bytes secret, struct bytes target, int64_t now_s, c
 	if (!take_literal(&rest, SIGNED_URL_PATH) ||
 	    !take_until(&rest, '?', found_key, sizeof(found_key)))
 		return error_set(err, EC_EFORMAT, "not a signed upload URL");
-	if (!store_key_valid(bytes_of(found_key)) || strlen(found_key) >= cap)
+	if (!store_key_valid(bytes_of(found_key)))
 		return error_set(err, EC_EFORMAT, "signed upload URL: not an object's key");
 	if (!take_query(&rest, expires, max, sig) ||
 	    parse_u64(bytes_of(expires), 0, INT64_MAX, &expires_s) < 0 ||

@@ -18,8 +18,8 @@
 int signed_url_format(struct bytes secret, const char *key, int64_t expires_s, uint64_t max_bytes,
 		      char *dst, size_t cap) EC_MUST_CHECK;
 
-/* Verify a request target (path and query, hostile). key: cap bytes, receives the key.
- * Returns 0, EC_EFORMAT (not of this form), EC_EPERM (signature) or EC_EGONE (expired), with a reason
+/* Verify a request target (path and query, hostile). key: STORE_KEY_MAX + 1 bytes (storage/store.h), receives the
+ * key. Returns 0, EC_EFORMAT (not of this form), EC_EPERM (signature) or EC_EGONE (expired), with a reason
  * in err. */
 int signed_url_verify(struct bytes secret, struct bytes target, int64_t now_s, char *key,
-		      size_t cap, uint64_t *ret_max_bytes, struct error *err) EC_MUST_CHECK;
+		      uint64_t *ret_max_bytes, struct error *err) EC_MUST_CHECK;

@@ -209,10 +209,10 @@ static void run_put(struct store_op *op)
 
 static void run_list(struct store_op *op)
 {
+	const struct file_query query = {op->key, op->start_after, op->max};
 	struct file_page page;
 
-	if (file_list_page(&state_of(op)->tree, op->key, op->start_after, op->max, &op->arena,
-			   &page, &op->err) < 0)
+	if (file_list_page(&state_of(op)->tree, &query, &op->arena, &page, &op->err) < 0)
 		return;
 	op->entries = page.entries;
 	op->count = page.count;
@@ -308,12 +308,12 @@ static void run_writer_open(struct store_op *op)
 	}
 	memcpy(w->key, op->key, strlen(op->key) + 1);
 	w->digest = digest_stream_new();
-	if (!w->digest)
-		(void)fail_memory(op);
+	int r = EC_ENOMEM;
+	if (w->digest)
+		r = file_tree_temp_new(&state_of(op)->tree, w->key, w->temp_name, &w->fd, &op->err);
 	else
-		(void)!file_tree_temp_new(&state_of(op)->tree, w->key, w->temp_name, &w->fd,
-					  &op->err);
-	if (op->err.code) {
+		(void)fail_memory(op);
+	if (r < 0) {
 		digest_stream_free(w->digest);
 		free(w);
 		return;

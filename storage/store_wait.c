@@ -45,14 +45,13 @@ static void on_reader(void *arg, const struct error *err, struct store_reader *r
 {
 	struct waiter *w = arg;
 
+	(void)info;
 	w->reader = reader;
-	if (info)
-		w->info = *info;
 	note(w, err);
 }
 
 int store_wait_reader_open(struct store *store, const char *key, uint64_t offset, uint64_t length,
-			   struct store_reader **ret, struct store_info *info, struct error *err)
+			   struct store_reader **ret, struct error *err)
 {
 	struct waiter w = {.err = err};
 
@@ -61,8 +60,6 @@ int store_wait_reader_open(struct store *store, const char *key, uint64_t offset
 	if (r < 0)
 		return r;
 	*ret = w.reader;
-	if (info)
-		*info = w.info;
 	return 0;
 }
 

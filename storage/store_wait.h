@@ -7,10 +7,9 @@
 
 #include "storage/store.h"
 
-/* store_reader_open, waited for. Returns 0 or a code with err. info may be NULL. */
+/* store_reader_open, waited for. Returns 0 or a code with err. */
 int store_wait_reader_open(struct store *store, const char *key, uint64_t offset, uint64_t length,
-			   struct store_reader **ret, struct store_info *info,
-			   struct error *err) EC_MUST_CHECK;
+			   struct store_reader **ret, struct error *err) EC_MUST_CHECK;
 
 /* store_reader_read, waited for; *ret_n is 0 at the end. */
 int store_wait_read(struct store_reader *reader, void *dst, size_t cap, size_t *ret_n,

@@ -16,8 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	uint64_t max_bytes = 0;
 	struct error err = {0};
 
-	int r = signed_url_verify(secret, (struct bytes){p, n}, 0, key, sizeof(key), &max_bytes,
-				  &err);
+	int r = signed_url_verify(secret, (struct bytes){p, n}, 0, key, &max_bytes, &err);
 	EC_ASSERT((r == 0) == (err.code == 0));
 	if (r < 0)
 		return 0;

@@ -122,7 +122,7 @@ static inline int get_range(struct fixture *f, const char *key, uint64_t offset,
 	size_t n = 0;
 	size_t got = 1;
 
-	int r = store_wait_reader_open(f->store, key, offset, length, &reader, NULL, &err);
+	int r = store_wait_reader_open(f->store, key, offset, length, &reader, &err);
 	if (r < 0)
 		return r;
 	for (; got > 0 && n + 1 < cap; n += got)

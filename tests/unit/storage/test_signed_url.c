@@ -29,8 +29,7 @@ static void sign(struct fixture *f)
 
 static int verify_at(struct fixture *f, struct bytes key, const char *url, int64_t now_s)
 {
-	return signed_url_verify(key, bytes_of(url), now_s, f->key, sizeof(f->key), &f->max_bytes,
-				 &f->err);
+	return signed_url_verify(key, bytes_of(url), now_s, f->key, &f->max_bytes, &f->err);
 }
 
 static int verify(struct fixture *f, const char *url)
@@ -160,21 +159,19 @@ static void test_every_byte_counts(void **state)
 			memcpy(url, f.url, n + 1);
 			url[i] = (char)(url[i] ^ (1 << bit));
 			struct bytes target = {(const uint8_t *)url, n};
-			assert_int_not_equal(signed_url_verify(secret, target, 0, f.key,
-							       sizeof(f.key), &f.max_bytes, &f.err),
-					     0);
+			assert_int_not_equal(
+				signed_url_verify(secret, target, 0, f.key, &f.max_bytes, &f.err),
+				0);
 		}
 		struct bytes cut = {(const uint8_t *)f.url, i};
-		assert_int_not_equal(signed_url_verify(secret, cut, 0, f.key, sizeof(f.key),
-						       &f.max_bytes, &f.err),
+		assert_int_not_equal(signed_url_verify(secret, cut, 0, f.key, &f.max_bytes, &f.err),
 				     0);
 	}
 	(void)snprintf(url, sizeof(url), "%s ", f.url);
 	assert_int_equal(verify(&f, url), EC_EFORMAT);
 	struct bytes with_nul = {(const uint8_t *)f.url, n + 1};
-	assert_int_equal(
-		signed_url_verify(secret, with_nul, 0, f.key, sizeof(f.key), &f.max_bytes, &f.err),
-		EC_EFORMAT);
+	assert_int_equal(signed_url_verify(secret, with_nul, 0, f.key, &f.max_bytes, &f.err),
+			 EC_EFORMAT);
 }
 
 static void test_room(void **state)
@@ -186,12 +183,6 @@ static void test_room(void **state)
 	size_t n = strlen(f.url);
 	assert_int_equal(signed_url_format(secret, KEY, EXPIRES, MAX, f.key, n), EC_ELIMIT);
 	assert_int_equal(signed_url_format(secret, KEY, EXPIRES, MAX, f.key, n + 1), 0);
-	assert_int_equal(signed_url_verify(secret, bytes_of(f.url), 0, f.key, strlen(KEY),
-					   &f.max_bytes, &f.err),
-			 EC_EFORMAT);
-	assert_int_equal(signed_url_verify(secret, bytes_of(f.url), 0, f.key, strlen(KEY) + 1,
-					   &f.max_bytes, &f.err),
-			 0);
 }
 
 int main(void)
