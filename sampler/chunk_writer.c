@@ -1,0 +1,143 @@
+#include "sampler/chunk_writer.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/limits.h"
+
+/* The head holds four texts of PCAPNG_TEXT_MAX at most. */
+enum { HEAD_BYTES_MAX = 5 * PCAPNG_TEXT_MAX };
+
+_Static_assert(sizeof(struct chunk) + LIMIT_CHUNK_BYTES <= CHUNK_BLOCK_BYTES_MAX, "chunks fit");
+_Static_assert((uint64_t)HEAD_BYTES_MAX + PCAPNG_BLOCK_MAX < LIMIT_CHUNK_BYTES, "a packet fits");
+
+/* A chunk of chunk_bytes, its struct included, must not need twice the block when chunk_bytes is a power of two. */
+static size_t bytes_max_of(uint32_t chunk_bytes)
+{
+	size_t block = CHUNK_BLOCK_BYTES_MIN, max = chunk_bytes;
+
+	if (max > LIMIT_CHUNK_BYTES)
+		max = LIMIT_CHUNK_BYTES;
+	while (block < max)
+		block <<= 1;
+	return max < block - sizeof(struct chunk) ? max : block - sizeof(struct chunk);
+}
+
+int chunk_writer_init(struct chunk_writer *w, const struct chunk_settings *settings, void *owner)
+{
+	*w = (struct chunk_writer){
+		.bytes_max = bytes_max_of(settings->chunk_bytes),
+		.age_ms = settings->age_ms,
+		.chunks_max = settings->chunks_max,
+		.owner = owner,
+	};
+	buf_init(&w->head, HEAD_BYTES_MAX);
+	pcapng_put_section(&w->head, settings->application, NULL);
+	pcapng_put_interface(&w->head, &settings->interface);
+	int rc = w->head.failed;
+	if (rc < 0)
+		buf_fini(&w->head);
+	return rc;
+}
+
+void chunk_writer_fini(struct chunk_writer *w)
+{
+	EC_ASSERT(!w->open);
+	buf_fini(&w->head);
+}
+
+struct chunk *chunk_writer_close(struct chunk_writer *w)
+{
+	struct chunk *c = w->open;
+
+	w->open = NULL;
+	if (c)
+		w->hint_bytes = c->n + CHUNK_TRAILER_BYTES;
+	return c;
+}
+
+static size_t min_size(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static size_t max_size(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Bytes of a chunk that holds what is open (or nothing) and this packet. */
+static size_t bytes_with(const struct chunk_writer *w, const struct pcapng_packet *p)
+{
+	size_t n = w->open ? w->open->n : w->head.n;
+
+	return n + pcapng_packet_bytes(p->data.n) + CHUNK_TRAILER_BYTES;
+}
+
+/* Take a block for need_bytes of file, rather one of want_bytes. NULL when there is neither. */
+static void *block_take(struct chunk_pool *pool, size_t want_bytes, size_t need_bytes)
+{
+	void *block = NULL;
+
+	if (want_bytes > need_bytes)
+		block = chunk_pool_take(pool, sizeof(struct chunk) + want_bytes);
+	if (!block)
+		block = chunk_pool_take(pool, sizeof(struct chunk) + need_bytes);
+	return block;
+}
+
+static int writer_begin(struct chunk_writer *w, struct chunk_pool *pool, size_t need_bytes,
+			uint64_t now_ms)
+{
+	if (w->chunks_max && w->chunks == w->chunks_max)
+		return EC_ELIMIT;
+	void *block = block_take(pool, min_size(w->hint_bytes, w->bytes_max), need_bytes);
+	if (!block)
+		return EC_ELIMIT;
+	w->open = chunk_begin(block, chunk_pool_block_bytes(pool, block), buf_bytes(&w->head));
+	w->open->owner = w->owner;
+	w->open->cap = min_size(w->open->cap, max_size(w->bytes_max, need_bytes));
+	w->opened_ms = now_ms;
+	w->chunks++;
+	return 0;
+}
+
+/* Move the open chunk to a block of twice its size, bounded by bytes_max. */
+static int writer_grow(struct chunk_writer *w, struct chunk_pool *pool, size_t need_bytes)
+{
+	struct chunk *old = w->open;
+	void *block = block_take(pool, min_size(old->cap * 2, w->bytes_max), need_bytes);
+
+	if (!block)
+		return EC_ELIMIT;
+	struct chunk *grown = block;
+	size_t cap = chunk_pool_block_bytes(pool, block) - sizeof(*grown);
+	memcpy(grown, old, sizeof(*old) + old->n);
+	grown->cap = min_size(cap, w->bytes_max);
+	chunk_pool_give(pool, old);
+	w->open = grown;
+	return 0;
+}
+
+int chunk_writer_add(struct chunk_writer *w, struct chunk_pool *pool, const struct pcapng_packet *p,
+		     uint64_t now_ms, struct chunk **ret_done)
+{
+	*ret_done = NULL;
+	if (w->open && !chunk_has_room(w->open, p->data.n)) {
+		size_t need = bytes_with(w, p);
+		if (need > w->bytes_max || writer_grow(w, pool, need) < 0)
+			*ret_done = chunk_writer_close(w);
+	}
+	if (!w->open) {
+		int rc = writer_begin(w, pool, bytes_with(w, p), now_ms);
+		if (rc < 0)
+			return rc;
+	}
+	chunk_append(w->open, p);
+	return 0;
+}
+
+uint64_t chunk_writer_due_ms(const struct chunk_writer *w)
+{
+	return w->open && w->age_ms ? w->opened_ms + w->age_ms : UINT64_MAX;
+}
