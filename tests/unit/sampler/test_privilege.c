@@ -91,7 +91,7 @@ static void test_root_and_unknown_users_are_refused(void **state)
 	assert_non_null(strstr(err.text, "EDGECAP_USER: no user no-such-user"));
 }
 
-/* In a child, since there is no way back. Its exit status is the number of the first check that failed. */
+/* In a process of its own, since there is no way back. Returns the number of the first check that failed. */
 static int drop_for_real(void)
 {
 	struct privilege_plan plan;
@@ -114,22 +114,6 @@ static int drop_for_real(void)
 	return setuid(0) == 0 ? 7 : 0;
 }
 
-static void test_drop_is_for_good(void **state)
-{
-	int status = 0;
-
-	(void)state;
-	if (geteuid() != 0)
-		skip();
-	pid_t child = fork();
-	assert_true(child >= 0);
-	if (child == 0)
-		_exit(drop_for_real());
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-}
-
 /* Started by an ordinary user: the user stays, another cannot be had. */
 static int drop_without_root(void)
 {
@@ -145,24 +129,50 @@ static int drop_without_root(void)
 	return privilege_drop(&plan, &err) < 0 ? 4 : 0;
 }
 
-static void test_drop_without_root_keeps_the_user(void **state)
+/* Run this program again as a child that does one of the above, in a process that has a single thread under every
+ * sanitizer. Returns its exit status. */
+static int run_self(char *what)
 {
+	char name[] = "test_privilege";
+	char *const argv[] = {name, what, NULL};
 	int status = 0;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		(void)execv("/proc/self/exe", argv);
+		_exit(99);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void test_drop_is_for_good(void **state)
+{
+	char what[] = "root";
 
 	(void)state;
 	if (geteuid() != 0)
 		skip();
-	pid_t child = fork();
-	assert_true(child >= 0);
-	if (child == 0)
-		_exit(drop_without_root());
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(run_self(what), 0);
 }
 
-int main(void)
+static void test_drop_without_root_keeps_the_user(void **state)
 {
+	char what[] = "ordinary";
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(run_self(what), 0);
+}
+
+int main(int argc, char **argv)
+{
+	/* Not exit: a leak check is impossible in a process that is not dumpable. */
+	if (argc == 2)
+		_exit(strcmp(argv[1], "root") == 0 ? drop_for_real() : drop_without_root());
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status_of_a_dropped_process),
 		cmocka_unit_test(test_status_refuses_what_is_left),
