@@ -162,7 +162,8 @@ static void integers(void **state)
 static void getters_name_the_member(void **state)
 {
 	(void)state;
-	AUTO_JSON cJSON *tree = parse("{\"s\":\"four\",\"e\":\"\",\"i\":7,\"f\":7.5,\"n\":null}");
+	AUTO_JSON cJSON *tree =
+		parse("{\"s\":\"four\",\"e\":\"\",\"o\":\"1\",\"i\":7,\"f\":7.5,\"n\":null}");
 	struct error err = {0};
 	const char *s = NULL;
 	int64_t v = 0;
@@ -171,6 +172,8 @@ static void getters_name_the_member(void **state)
 	assert_string_equal(s, "four");
 	assert_int_equal(json_get_str(tree, "s", 3, &s, &err), EC_ELIMIT);
 	assert_string_equal(err.text, "/s must have 1 to 3 bytes, it has 4");
+	assert_int_equal(json_get_str(tree, "o", 3, &s, &err), 0);
+	assert_string_equal(s, "1");
 	assert_int_equal(json_get_str(tree, "e", 3, &s, &err), EC_ELIMIT);
 	assert_int_equal(json_get_str(tree, "i", 3, &s, &err), EC_EFORMAT);
 	assert_string_equal(err.text, "/i must be a string");
@@ -178,7 +181,7 @@ static void getters_name_the_member(void **state)
 	assert_int_equal(json_get_str(tree, "x", 3, &s, &err), EC_ENOTFOUND);
 	assert_string_equal(err.text, "/x is missing");
 	assert_int_equal(json_get_str(NULL, "x", 3, &s, NULL), EC_ENOTFOUND);
-	assert_string_equal(s, "four");
+	assert_string_equal(s, "1");
 
 	assert_int_equal(json_get_int(tree, "i", 7, 7, &v, &err), 0);
 	assert_int_equal(v, 7);

@@ -52,6 +52,7 @@ static void good_texts(void **state)
 		T("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\u20AC\""),
 		T("\"\\ud83d\\udc1f\""),
 		T("\"\\uFFFF\""),
+		T("\"\\ud800\\udc00\\udbff\\udfff\\ud7ff\\ue000\""),
 		T("\"\x7f\""),
 		T("\"\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\""),
 		T("\"\xe2\x80\xa8\""), /* U+2028 */
@@ -219,6 +220,7 @@ static const struct bytes bad_texts[] = {
 	/* surrogates */
 	T("\"\\ud800\""),
 	T("\"\\uD83D\""),
+	T("\"\\udbff\""),
 	T("\"\\udc00\""),
 	T("\"\\udfff\""),
 	T("\"\\ud83dx\""),

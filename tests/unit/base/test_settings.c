@@ -233,6 +233,21 @@ static void wrong_values_name_setting_range_and_value(void **state)
 		 "EDGECAP_WORKERS (--workers): must be a whole number, 1..64, not \"many\"");
 }
 
+static void bounds_are_inclusive(void **state)
+{
+	(void)state;
+	static const char twenty[] = "12345678901234567890";
+	struct settings *s =
+		read_good(ARGS("--listen=12345678901234567890", "--key=1234", "--workers=64",
+			       "--spool=1MiB", "--hold=100ms", "--count=5"));
+
+	assert_string_equal(settings_str(s, "EDGECAP_LISTEN"), twenty);
+	assert_string_equal(settings_str(s, "EDGECAP_KEY"), "1234");
+	assert_int_equal(settings_u64(s, "EDGECAP_SPOOL"), 1 << 20);
+	assert_int_equal(settings_u64(s, "EDGECAP_HOLD"), 100);
+	settings_free(s);
+}
+
 static void a_secret_is_not_shown(void **state)
 {
 	(void)state;
@@ -440,6 +455,7 @@ int main(void)
 		in_clean_environment(a_value_may_look_like_a_flag),
 		in_clean_environment(wrong_flags_are_named),
 		in_clean_environment(wrong_values_name_setting_range_and_value),
+		in_clean_environment(bounds_are_inclusive),
 		in_clean_environment(a_secret_is_not_shown),
 		in_clean_environment(secrets_come_from_files),
 		in_clean_environment(bad_secret_files_are_named),
