@@ -1,0 +1,106 @@
+"""kill -9 at random moments of running jobs: every job ends in time, and nothing that was stored is lost.
+
+Number 7 of what must be shown. Packets with known numbers flow all the time; when all rounds are over, each file is compared with
+what was sent while its parts had their windows open. EDGECAP_TEST_ROUNDS or --rounds asks for more than 20 rounds.
+"""
+
+import datetime
+import time
+
+import pytest
+from numbered import check_window, numbers
+
+UDP = {"source_address": "1.2.3.4", "destination_address": "5.6.7.8", "protocol": 17}
+VICTIMS = ("api", "assembler", "sampler", "database")
+GRACE_S = 30  # after the window (ARCHITECTURE.md)
+ASSEMBLY_S = 20  # a lease that has to run out, and the merge
+
+
+def nanoseconds(text):
+    return int(datetime.datetime.fromisoformat(text).timestamp() * 10**6) * 1000
+
+
+class Round:
+    """Jobs in flight, one kill, and the restart."""
+
+    def __init__(self, lab, tenants, rng, victim):
+        self.lab, self.tenants, self.rng, self.victim = lab, tenants, rng, victim
+        self.killed_edge = None
+        self.jobs = {}
+
+    def submit(self):
+        for _ in range(2):
+            window_s = self.rng.randint(2, 3)
+            tenant = self.rng.choice(self.tenants)
+            self.jobs[tenant.post(UDP, time_limit=window_s, packet_limit=10000)] = time.monotonic() + window_s
+
+    def kill(self):
+        """Kill and, after a moment, start again."""
+        lab, pause = self.lab, self.rng.uniform(0, 1)
+        if self.victim == "database":
+            lab.database_kill()
+            time.sleep(pause)
+            lab.database_start()
+            return
+        program = self.rng.choice(
+            {"api": lab.apis, "assembler": lab.assemblers, "sampler": lab.samplers}[self.victim]
+        )
+        if self.victim == "sampler":
+            self.killed_edge = program
+        program.kill()
+        time.sleep(pause)
+        program.start()
+
+    def run(self):
+        self.submit()
+        time.sleep(self.rng.uniform(0, 3.5))
+        self.kill()
+        for job, window_end in self.jobs.items():
+            bound = max(1, window_end + GRACE_S + ASSEMBLY_S - time.monotonic())
+            seen = self.tenants[0].wait(job, bound, expect="success")
+            if self.killed_edge is None:
+                assert seen["samplers"]["done"] == 3, "%s killed: %s" % (self.victim, seen)
+            else:
+                self.check_sampler_killed(job, seen)
+
+    def check_sampler_killed(self, job, seen):
+        """The others are whole; a part of the killed one that did not get through is named."""
+        rows = self.lab.sql_json(
+            "SELECT sampler_name, state, reason FROM pcap_parts WHERE pcap_id = '%s'" % job
+        )
+        bad = [row for row in rows if row["state"] != "done"]
+        assert all(row["sampler_name"] == self.killed_edge.name for row in bad), rows
+        if bad:
+            assert bad[0]["reason"] in ("sampler_restarted", "silent"), bad
+            messages = self.tenants[0].call("GET", "/" + job).json()["messages"]
+            assert any(self.killed_edge.name in str(m) for m in messages), messages
+
+
+def check_exact(lab, tenant, job, sent):
+    """Every part that is done has all of its window, by its own clock."""
+    found = numbers(tenant.download(job, "pcapng"))
+    for part in lab.sql_json("SELECT * FROM pcap_parts WHERE pcap_id = '%s'" % job):
+        stream = int(part["sampler_name"].removeprefix("edge-")) - 1
+        if part["state"] == "done" and part["started"]:
+            check_window(
+                found.get(stream, []), sent[stream], nanoseconds(part["started"]), nanoseconds(part["ended"])
+            )
+
+
+@pytest.mark.lab(edges=3, apis=2, assemblers=2)
+def test_kill_nine_rounds(lab, rng, request):
+    """The API, an assembler, a sampler, PostgreSQL: one at a time, at random moments."""
+    account = lab.account(running_max=100)
+    tenants = [client.tenant(account, lab) for client in lab.clients]
+    source = lab.packets([{"edge": i, "rate_per_s": 100} for i in (1, 2, 3)])
+    jobs, rounds = [], request.config.getoption("--rounds")
+    for number in range(rounds):
+        victim = VICTIMS[number % len(VICTIMS)]
+        print("round %d: %s" % (number + 1, victim))
+        lab.await_samplers(3)
+        one = Round(lab, tenants, rng, victim)
+        one.run()
+        jobs += one.jobs
+    sent = source.stop()
+    for job in jobs:
+        check_exact(lab, tenants[0], job, sent)
