@@ -17,7 +17,7 @@ demo_run() {
 	. "$RUN/env"
 	set +a
 	demo_submit "$dir" "$1" "$2"
-	ID=$(/usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["result"]["id"])' <"$dir/answer")
+	ID=$(jq -er .result.id "$dir/answer")
 	export ID
 	printf '(ID=%s, the "id" of the answer)\n' "$ID"
 	demo_follow "$dir"
@@ -46,10 +46,7 @@ demo_follow() {
 	printf '\n$ %s\n' "$command"
 	while :; do
 		eval "$command" >"$dir/answer"
-		line=$(/usr/bin/python3 -c '
-import json, sys
-job = json.load(sys.stdin)["result"]
-print(job["status"], job["packets_captured"])' <"$dir/answer")
+		line=$(jq -er '.result | "\(.status) \(.packets_captured)"' "$dir/answer")
 		[[ $line == pending* ]] || break
 		printf '  %s, %s packets captured so far\n' "${line% *}" "${line#* }"
 		((seconds++ < DEMO_POLL_S)) || die "the job is still pending after $DEMO_POLL_S s"
@@ -67,20 +64,13 @@ demo_look() {
 	show "tcpdump -n -c 8 -r download.pcap 2>/dev/null"
 	not="not (src host $1 and src port 123 and dst host $2 and dst port 80 and tcp)"
 	show "tcpdump -n -r download.pcap '$not' 2>/dev/null | wc -l   # packets that do not match the filter"
-	show "capinfos -c -u -S -l download.pcap"
 	show "$TOP/deploy/lab/figures download.pcapng"
 }
 
-# Print JSON from stdin, a little spread out.
+# Print an answer from stdin with a member of the result on each line.
 demo_print() {
-	/usr/bin/python3 -c '
-import json, sys
-answer = json.load(sys.stdin)
-result = answer.pop("result")
-if isinstance(result, dict):
-    print("{\"result\": {")
-    print(",\n".join("  %s: %s" % (json.dumps(k), json.dumps(v)) for k, v in result.items()))
-    print("}, " + json.dumps(answer)[1:])
-else:
-    print(json.dumps({"result": result, **answer}))'
+	jq -r 'if (.result | type) == "object" then
+			"{\"result\": {", ([.result | to_entries[] | "  \(.key | tojson): \(.value | tojson)"] | join(",\n")),
+			"}, " + (del(.result) | tojson | .[1:])
+		else tojson end'
 }

@@ -6,7 +6,7 @@ readonly EDGE_COLOS=(ord01 ord02 ams01)
 # Register sampler edge-$1 and keep its token as a secret.
 edge_register() {
 	tenant_admin sampler create --name "edge-$1" --colo "${EDGE_COLOS[$1 - 1]}" |
-		tenant_member token >"$RUN/secret/edge-$1"
+		jq -er .token >"$RUN/secret/edge-$1"
 }
 
 # Start sampler edge-$1 on interface $2, which finds the API at address $3 and EDGE_PORT. $4...: words that
@@ -21,8 +21,5 @@ edge_start_sampler() {
 
 # True when the API has heard of $1 samplers.
 edge_connected() {
-	(($(tenant_admin sampler list | /usr/bin/python3 -c '
-import json, sys
-rows = json.load(sys.stdin)
-print(sum(1 for row in rows if row["last_seen"]))') == $1))
+	(($(tenant_admin sampler list | jq '[.[] | select(.last_seen)] | length') == $1))
 }

@@ -28,7 +28,7 @@ lab_up() {
 # Install packages and build, each only as far as needed.
 lab_build() {
 	say "installing packages"
-	process_step "$RUN/log/packages.log" "$TOP/deploy/install-packages" ||
+	process_step "$RUN/log/packages.log" "$TOP/deploy/install-packages" "$TOP/deploy/packages" ||
 		{ tail -n 20 "$RUN/log/packages.log" >&2 && die "packages could not be installed"; }
 	say "building (release)"
 	# shellcheck disable=SC2016

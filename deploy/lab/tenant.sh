@@ -12,24 +12,19 @@ tenant_admin() {
 	EDGECAP_DATABASE_URL=$(database_url edgecap_owner) "$BIN/edgecap-admin" "$@" --json
 }
 
-# Print member $1 of the JSON object on stdin.
-tenant_member() {
-	/usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"
-}
-
 # Make both accounts and their credentials, kept as secrets account, token, key, lab-account, lab-token.
 tenant_create() {
 	local account lab
-	account=$(tenant_admin account create --name demo --prefixes "$1" | tenant_member id)
+	account=$(tenant_admin account create --name demo --prefixes "$1" | jq -er .id)
 	secret_put account "$account"
 	tenant_admin token create --account "$account" --name demo --permissions read,download,collect |
-		tenant_member token >"$RUN/secret/token"
+		jq -er .token >"$RUN/secret/token"
 	tenant_admin user create --email "$TENANT_EMAIL" --account "$account" --role admin |
-		tenant_member key >"$RUN/secret/key"
-	lab=$(tenant_admin account create --name lab --collect-interval 0s --unrestricted | tenant_member id)
+		jq -er .key >"$RUN/secret/key"
+	lab=$(tenant_admin account create --name lab --collect-interval 0s --unrestricted | jq -er .id)
 	secret_put lab-account "$lab"
 	tenant_admin token create --account "$lab" --name lab --permissions read,download,collect |
-		tenant_member token >"$RUN/secret/lab-token"
+		jq -er .token >"$RUN/secret/lab-token"
 }
 
 # Write the assignments that a tenant's shell needs to $RUN/env.
