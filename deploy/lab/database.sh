@@ -38,7 +38,7 @@ database_create() {
 		mv "$RUN/secret/initdb" "$RUN/socket/initdb"
 	fi
 	chmod 0600 "$RUN/socket/initdb"
-	process_step "$RUN/log/initdb.log" "${DATABASE_AS[@]}" "$bin/initdb" --pgdata "$data" \
+	process_step initdb "${DATABASE_AS[@]}" "$bin/initdb" --pgdata "$data" \
 		--username "$DATABASE_OWNER" --pwfile "$RUN/socket/initdb" --auth scram-sha-256 \
 		--encoding UTF8 --locale C.UTF-8 --no-sync || die "initdb failed, see $RUN/log/initdb.log"
 	rm -f -- "$RUN/socket/initdb"

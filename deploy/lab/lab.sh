@@ -28,11 +28,11 @@ lab_up() {
 # Install packages and build, each only as far as needed.
 lab_build() {
 	say "installing packages"
-	process_step "$RUN/log/packages.log" "$TOP/deploy/install-packages" "$TOP/deploy/packages" ||
+	process_step packages "$TOP/deploy/install-packages" "$TOP/deploy/packages" ||
 		{ tail -n 20 "$RUN/log/packages.log" >&2 && die "packages could not be installed"; }
 	say "building (release)"
 	# shellcheck disable=SC2016
-	process_step "$RUN/log/build.log" bash -euc 'cd "$1"; cmake --preset release; cmake --build --preset release' \
+	process_step build bash -euc 'cd "$1"; cmake --preset release; cmake --build --preset release' \
 		build "$TOP" || { tail -n 20 "$RUN/log/build.log" >&2 && die "the build failed, see $RUN/log/build.log"; }
 }
 

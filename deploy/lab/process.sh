@@ -6,6 +6,9 @@
 # process itself before it becomes the program: there is no moment at which one runs unrecorded.
 # Descriptor 9 is the lock of quickstart: no process that outlives it may have it.
 
+# CHILD is the process that was begun and is in nobody's books yet: "new" from before it is forked until its number
+# is known, empty when there is none. A signal can come between any two commands.
+
 CHILD=
 CHILD_BEFORE=
 
@@ -23,18 +26,25 @@ process_start_time() {
 # Start a program: process_start <name> <command...>. Its output goes to $RUN/log/<name>.log. It has a session of
 # its own, so that a Ctrl-C at the terminal is not sent to it, and none of our descriptors.
 process_start() {
+	process_fork "$@"
+	until [[ -e $RUN/pid/$1 ]] || ! kill -0 "$CHILD" 2>/dev/null; do sleep 0.01; done
+	disown "$CHILD" 2>/dev/null || true # no "Killed" on our terminal; it is in its pid file now
+	CHILD=
+}
+
+# Begin process <name>; CHILD is its number.
+process_fork() {
 	local name=$1
 	shift
-	child_begin
+	CHILD_BEFORE=${!:-}
+	CHILD=new
+	rm -f -- "$RUN/pid/$name"
 	# shellcheck disable=SC2016
 	setsid bash -c '
 		stat=$(<"/proc/$$/stat"); stat=${stat##*) }; read -ra field <<<"$stat"
 		echo "$$ ${field[19]}" >"$1.new" && mv "$1.new" "$1" && shift && exec "$@"' \
 		process "$RUN/pid/$name" "$@" </dev/null >>"$RUN/log/$name.log" 2>&1 9>&- &
 	CHILD=$!
-	until [[ -e $RUN/pid/$name ]] || ! kill -0 "$CHILD" 2>/dev/null; do sleep 0.01; done
-	disown "$CHILD" 2>/dev/null || true # no "Killed" on our terminal; it is in its pid file now
-	CHILD=
 }
 
 # Print the pid of <name> when it runs; fails otherwise.
@@ -45,25 +55,28 @@ process_pid() {
 	printf '%s\n' "$pid"
 }
 
-# Send signal $2 to <name>, without waiting.
+# Send signal $2 to <name> and its session, without waiting.
 process_signal() {
 	local pid
-	! pid=$(process_pid "$1") || kill -s "$2" "$pid" 2>/dev/null || true
+	pid=$(process_pid "$1") || return 0
+	kill -s "$2" -- "-$pid" 2>/dev/null || kill -s "$2" "$pid" 2>/dev/null || true
 }
 
 # Send signal $2 to <name>, wait at most $3 tenths of a second, then SIGKILL. Fine when it does not run.
 process_stop() {
 	local name=$1 signal=${2:-TERM} tenths=${3:-50} pid
 	if pid=$(process_pid "$name"); then
-		kill -s "$signal" "$pid" 2>/dev/null || true
+		process_signal "$name" "$signal"
 		while process_pid "$name" >/dev/null && ((tenths-- > 0)); do
 			sleep 0.1
 		done
 		if process_pid "$name" >/dev/null; then
 			warn "$name (pid $pid) did not end, killed"
-			kill -s KILL "$pid" 2>/dev/null || true
+			process_signal "$name" KILL
 			while process_pid "$name" >/dev/null; do sleep 0.05; done
 		fi
+		# What a step (packages, compiler) has started is in its session still.
+		kill -s KILL -- "-$pid" 2>/dev/null || true
 	fi
 	rm -f -- "$RUN/pid/$name" "$RUN/pid/$name.new"
 }
@@ -88,24 +101,15 @@ process_await() {
 	done
 }
 
-# Run a command that may take long (packages, compiler) so that a signal to us is acted on at once: it
-# has a session of its own, and process_step_abort ends all of it. Its output goes to $1.
+# Run a command that may take long (packages, compiler) as process <name>, and wait for it. A signal to us is
+# acted on at once: process_abort ends all of the command's session.
 process_step() {
-	local log=$1 status=0
-	shift
-	child_begin
-	setsid "$@" </dev/null >"$log" 2>&1 9>&- &
-	CHILD=$!
+	local status=0
+	process_fork "$@"
 	wait "$CHILD" || status=$?
 	CHILD=
+	rm -f -- "$RUN/pid/$1"
 	return "$status"
-}
-
-# CHILD is the process that was begun and is in nobody's books yet: "new" from before it is forked until its
-# number is known, empty when there is none. A signal can come between any two commands.
-child_begin() {
-	CHILD_BEFORE=${!:-}
-	CHILD=new
 }
 
 # End the step that runs, with all processes of its session, and a program that is not in its pid file yet.
