@@ -97,7 +97,7 @@ lab_down() {
 	for name in $(process_names); do
 		[[ $name == database ]] || process_stop "$name" TERM 50
 	done
-	process_stop database INT 100
+	process_stop database QUIT 50
 	slot_release "$RUN"
 	if (($1 != 0 && $1 < 128)); then
 		keep=log

@@ -21,7 +21,7 @@ tenant_create() {
 		jq -er .token >"$RUN/secret/token"
 	tenant_admin user create --email "$TENANT_EMAIL" --account "$account" --role admin |
 		jq -er .key >"$RUN/secret/key"
-	lab=$(tenant_admin account create --name lab --collect-interval 0s --unrestricted | jq -er .id)
+	lab=$(tenant_admin account create --name lab --collect-interval 0s --running-max 1000 --unrestricted | jq -er .id)
 	secret_put lab-account "$lab"
 	tenant_admin token create --account "$lab" --name lab --permissions read,download,collect |
 		jq -er .token >"$RUN/secret/lab-token"

@@ -340,7 +340,7 @@ class Lab:
                 problems.append(str(error))
             if REPORTS.search(program.log_text()):
                 problems.append("%s reported: see its log" % program.name)
-        self.shell('process_stop database INT 100; slot_release "$RUN"')
+        self.shell('process_stop database QUIT 50; slot_release "$RUN"')
         left = [p.name for p in Path("/run/netns").glob("ec%s-*" % self.slot)] if self.slot else []
         if left:
             problems.append("namespaces left: %s" % left)
