@@ -30,6 +30,12 @@ enum stop_reason {
 #undef X
 };
 
+/* Text of a reason as in SQL and JSON (static). */
+const char *stop_reason_text(enum stop_reason r);
+
+/* The reverse of stop_reason_text. Returns 0 or EC_EFORMAT. */
+int stop_reason_parse(const char *text, enum stop_reason *ret) EC_MUST_CHECK;
+
 /* Parts of a job by state. */
 struct part_counts {
 	uint32_t total, assigned, running, done, failed, lost;
@@ -77,3 +83,7 @@ struct part {
 	uint32_t chunks_stored;  /* sum over the streams */
 	uint64_t packets_stored; /* found in the chunks by the assembler */
 };
+
+/* What an idempotent replay answers: the job as it was when it was submitted, before anything became of it. Keeps
+ * the request's fields, submitted, deadline and the number of parts. */
+void job_as_submitted(struct job *job);

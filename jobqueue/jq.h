@@ -2,11 +2,14 @@
  *
  * Operations are in jq_auth.h, jq_tenant.h, jq_edge.h, jq_assembly.h and registry.h; SQL text lives
  * in this folder only. Asynchronous on one uv loop: an operation calls back exactly once, never from
- * inside the call that started it; results are borrowed for the callback. A pool keeps a fixed number
+ * inside the call that started it; its err is NULL on success and borrowed otherwise, as results are, for the
+ * callback. A pool keeps a fixed number
  * of connections in pipeline mode, one sync per operation, with a bounded queue: when it is full, or
- * the database is away, an operation ends with EC_EUNAVAILABLE within JQ_WAIT_MS. There is no
- * session state (no named statements, no SET), so pgbouncer in transaction mode works. Each operation
- * is one transaction whose `edgecap.scope` and `edgecap.account_id` the row-level policies read.
+ * the database is away, an operation ends with EC_EUNAVAILABLE within JQ_WAIT_MS; when the database is there
+ * but does not answer, within JQ_STATEMENT_MS. There is no session state (no named statements, no SET), so
+ * pgbouncer in transaction mode works. Each operation is one transaction whose `edgecap.scope` and
+ * `edgecap.account_id` the row-level policies read, and is safe to repeat: when a connection is lost, what was under
+ * way on it is sent once more. Memory for an operation itself is a few KiB; without it the process aborts.
  */
 #pragma once
 
@@ -18,18 +21,26 @@
 #include "base/error.h"
 #include "base/id.h"
 
-enum { JQ_WAIT_MS = 3000, JQ_QUEUE_MAX = 10000, JQ_CONNECTIONS_MAX = 64 };
+enum {
+	JQ_WAIT_MS = 3000,      /* in the queue */
+	JQ_STATEMENT_MS = 5000, /* for an answer */
+	JQ_QUEUE_MAX = 10000,   /* operations */
+	JQ_CONNECTIONS_MAX = 64,
+};
 
 struct jq;
 
 struct jq_config {
 	const char *
 		database_url; /* libpq URI or key=value; the host is a directory or an IP address */
+	const char
+		*listen_url;  /* for jq_listen; NULL: database_url. A direct one where database_url
+				   leads to pgbouncer, which cannot LISTEN in transaction mode */
 	uint32_t connections; /* 1..JQ_CONNECTIONS_MAX */
 	const char *application; /* application_name */
 };
 
-/* Create the pool and begin to connect. loop: borrowed for the life of the queue.
+/* Create the pool and begin to connect. loop: borrowed for the life of the queue. config: copied.
  * Returns 0, or EC_EINVAL (malformed URL, host that needs DNS) / EC_ENOMEM with a reason. A database
  * that is away is no error: see jq_ready. */
 int jq_open(uv_loop_t *loop, const struct jq_config *config, struct jq **ret,
@@ -46,9 +57,10 @@ bool jq_ready(const struct jq *jq);
 
 /* Counters for /metrics. */
 struct jq_stats {
-	uint32_t connections, queued;
-	uint64_t statements, errors, reconnects;
-	const char *last_error; /* borrowed until the next loop turn; "" when none */
+	uint32_t connections, queued; /* established; operations waiting or under way */
+	uint64_t statements, errors;  /* operations that ended; of these with an error */
+	uint64_t reconnects;          /* connections lost and attempts that failed */
+	const char *last_error; /* the latest, borrowed until the next loop turn; "" when none */
 };
 
 /* Fill in the counters. */

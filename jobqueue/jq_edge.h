@@ -44,7 +44,7 @@ void jq_edge_load_job(struct jq *jq, const struct id *account, const struct id *
 /* A sampler that was heard of since the last flush. Texts borrowed for the call. */
 struct jq_seen {
 	struct id sampler;
-	int64_t seen_us; /* API clock */
+	int64_t seen_us; /* API clock; stored as an age, so its difference to the database's is nothing */
 	const char *software, *host;
 	const char *interfaces_json; /* array as in the sync message */
 };
@@ -52,7 +52,8 @@ struct jq_seen {
 /* What a sampler said of a part. Texts borrowed for the call. */
 struct jq_progress {
 	struct id account, pcap, sampler, boot;
-	enum part_state state; /* running, done or failed */
+	enum part_state state; /* running, done, failed; or lost: it runs under another boot and the
+				  sampler does not know it any more (PART_REASON_RESTARTED) */
 	enum part_reason reason;
 	const char *error; /* NULL or text */
 	int64_t started_us, ended_us, clock_offset_us;
@@ -82,6 +83,7 @@ typedef void (*jq_flushed_cb)(void *arg, const struct error *err, const struct j
 /* One transaction: the replica's heartbeat, last_seen, the parts' states and counters (legal moves
  * only, counters never fall, ended parts do not change, a repeated message does no harm), the jobs'
  * sums, budget (NOTIFY edgecap_job when first reached), stage `ready` when the last open part ended
- * (NOTIFY edgecap_ready). flush: copied. Call it about every 250 ms while there is something to say
+ * (NOTIFY edgecap_ready). A part that runs under one boot takes `running` from no other boot, but an end from any. Every job
+ * named in the progress comes back once; one that does not exist as ended. flush: copied. Call it about every 250 ms while there is something to say
  * and at least every 2 s for the heartbeat. */
 void jq_edge_flush(struct jq *jq, const struct jq_flush *flush, jq_flushed_cb cb, void *arg);

@@ -39,6 +39,11 @@ static void row_fail(struct pg_row *r, int col, const char *why)
 	r->why = why;
 }
 
+void pg_row_fail(struct pg_row *r, const char *why)
+{
+	row_fail(r, r->col - 1, why);
+}
+
 int pg_row_end(const struct pg_row *r, struct error *err)
 {
 	if (r->bad_col >= 0) {
@@ -82,9 +87,9 @@ static bool next_as(struct pg_row *r, Oid type, size_t width, struct bytes *ret)
 	bool got = next(r, &seen, ret);
 
 	if (r->bad_col < 0 && seen != type)
-		row_fail(r, r->col - 1, "has another type than expected");
+		pg_row_fail(r, "has another type than expected");
 	else if (got && width > 0 && ret->n != width)
-		row_fail(r, r->col - 1, "has another width than expected");
+		pg_row_fail(r, "has another width than expected");
 	return got && r->bad_col < 0;
 }
 
@@ -113,13 +118,13 @@ int64_t pg_row_i64(struct pg_row *r)
 	if (r->bad_col >= 0)
 		return 0;
 	if (type != OID_INT4 && type != OID_INT8) {
-		row_fail(r, r->col - 1, "is no integer or bigint");
+		pg_row_fail(r, "is no integer or bigint");
 		return 0;
 	}
 	if (!got)
 		return 0;
 	if (b.n != (type == OID_INT4 ? 4u : 8u)) {
-		row_fail(r, r->col - 1, "has another width than expected");
+		pg_row_fail(r, "has another width than expected");
 		return 0;
 	}
 	return type == OID_INT4 ? (int32_t)(uint32_t)read_be(b) : (int64_t)read_be(b);
@@ -130,7 +135,7 @@ uint64_t pg_row_u64(struct pg_row *r)
 	int64_t v = pg_row_i64(r);
 
 	if (v < 0)
-		row_fail(r, r->col - 1, "is negative");
+		pg_row_fail(r, "is negative");
 	return v < 0 ? 0 : (uint64_t)v;
 }
 
@@ -139,7 +144,7 @@ uint32_t pg_row_u32(struct pg_row *r)
 	uint64_t v = pg_row_u64(r);
 
 	if (v > UINT32_MAX)
-		row_fail(r, r->col - 1, "is too large");
+		pg_row_fail(r, "is too large");
 	return v > UINT32_MAX ? 0 : (uint32_t)v;
 }
 
@@ -152,7 +157,7 @@ const char *pg_row_text(struct pg_row *r)
 	if (r->bad_col >= 0)
 		return NULL;
 	if (type != OID_TEXT && type != OID_VARCHAR && type != OID_NAME && type != OID_JSON) {
-		row_fail(r, r->col - 1, "is no text");
+		pg_row_fail(r, "is no text");
 		return NULL;
 	}
 	return got ? (const char *)b.p : NULL;
@@ -177,7 +182,7 @@ int64_t pg_row_time_us(struct pg_row *r)
 		return 0;
 	us = (int64_t)read_be(b);
 	if (us == INT64_MAX || us == INT64_MIN || __builtin_add_overflow(us, PG_EPOCH_US, &us)) {
-		row_fail(r, r->col - 1, "is no finite time");
+		pg_row_fail(r, "is no finite time");
 		return 0;
 	}
 	return us;
@@ -199,7 +204,7 @@ void pg_row_copy(struct pg_row *r, void *dst, size_t n)
 	if (b.n == n)
 		memcpy(dst, b.p, n);
 	else
-		row_fail(r, r->col - 1, "has another width than expected");
+		pg_row_fail(r, "has another width than expected");
 }
 
 struct prefix pg_row_prefix(struct pg_row *r)
@@ -209,13 +214,13 @@ struct prefix pg_row_prefix(struct pg_row *r)
 	Oid type = 0;
 	bool got = next(r, &type, &b);
 
-	if (r->bad_col >= 0)
+	if (r->bad_col >= 0 || (!got && (type == OID_CIDR || type == OID_INET)))
 		return prefix;
 	size_t width = got && b.n >= INET_HEADER_BYTES ? b.n - INET_HEADER_BYTES : 0;
-	if (!got || (type != OID_CIDR && type != OID_INET) || width != b.p[3] ||
+	if (width == 0 || (type != OID_CIDR && type != OID_INET) || width != b.p[3] ||
 	    !((b.p[0] == PG_AF_INET && width == 4 && b.p[1] <= 32) ||
 	      (b.p[0] == PG_AF_INET6 && width == 16 && b.p[1] <= 128))) {
-		row_fail(r, r->col - 1, "is no network address");
+		pg_row_fail(r, "is no network address");
 		return prefix;
 	}
 	prefix.addr.family = b.p[0] == PG_AF_INET ? ADDRESS_V4 : ADDRESS_V6;

@@ -58,5 +58,8 @@ struct bytes pg_row_bytes(struct pg_row *r);
 /* bytea of exactly n bytes, copied to dst. Not NULL. */
 void pg_row_copy(struct pg_row *r, void *dst, size_t n);
 
-/* inet or cidr. Not NULL. */
+/* inet or cidr; NULL: family 0. */
 struct prefix pg_row_prefix(struct pg_row *r);
+
+/* Make the column that was read last an error: its value is none of those it may have. why: static. */
+void pg_row_fail(struct pg_row *r, const char *why);

@@ -1,0 +1,117 @@
+#include "jobqueue/jq_row.h"
+
+#include <string.h>
+
+static void read_ledger(struct pg_row *r, struct ledger *ret)
+{
+#define X(member, name) ret->member = pg_row_u64(r);
+	LEDGER_COUNTERS(X)
+#undef X
+}
+
+/* The word of a column that must have one of an enum's; anything else is an error of the row. */
+static const char *read_word(struct pg_row *r)
+{
+	const char *word = pg_row_text(r);
+
+	return word ? word : "?";
+}
+
+struct selection selection_read(struct pg_row *r)
+{
+	static const struct {
+		const char *text;
+		enum selection_method method;
+	} methods[] = {
+#define X(name, text) {text, name},
+		SELECTION_METHODS(X)
+#undef X
+	};
+	struct selection s = {0};
+	const char *word = read_word(r);
+	bool known = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		if (strcmp(methods[i].text, word) == 0) {
+			s.method = methods[i].method;
+			known = true;
+		}
+	}
+	if (!known)
+		pg_row_fail(r, "is no selection method");
+	s.interval = pg_row_u32(r);
+	s.space = pg_row_u32(r);
+	s.probability_ppb = pg_row_u32(r);
+	pg_row_copy(r, s.secret, sizeof(s.secret));
+	return s;
+}
+
+enum part_state part_state_read(struct pg_row *r)
+{
+	enum part_state state = PART_ASSIGNED;
+
+	if (part_state_parse(read_word(r), &state) < 0)
+		pg_row_fail(r, "is no state of a part");
+	return state;
+}
+
+void job_read(struct pg_row *r, struct job *ret)
+{
+	*ret = (struct job){0};
+	ret->account = pg_row_id(r);
+	ret->id = pg_row_id(r);
+	ret->type = pg_row_text(r);
+	ret->system = pg_row_text(r);
+	ret->time_limit_s = pg_row_u32(r);
+	ret->packet_limit = pg_row_u32(r);
+	ret->filter_json = pg_row_text(r);
+	ret->selection = selection_read(r);
+	if (job_stage_parse(read_word(r), &ret->stage) < 0)
+		pg_row_fail(r, "is no stage of a job");
+	ret->error_message = pg_row_text(r);
+	ret->warnings_json = pg_row_text(r);
+	ret->stop_requested = pg_row_bool(r);
+	ret->submitted_us = pg_row_time_us(r);
+	ret->completed_us = pg_row_time_us(r);
+	ret->expires_us = pg_row_time_us(r);
+	ret->deadline_us = pg_row_time_us(r);
+	if (stop_reason_parse(read_word(r), &ret->stop_reason) < 0)
+		pg_row_fail(r, "is no stop reason");
+	ret->parts.total = pg_row_u32(r);
+	ret->parts.assigned = pg_row_u32(r);
+	ret->parts.running = pg_row_u32(r);
+	ret->parts.done = pg_row_u32(r);
+	ret->parts.failed = pg_row_u32(r);
+	ret->parts.lost = pg_row_u32(r);
+	ret->packets_captured = pg_row_u64(r);
+	ret->packets_cut = pg_row_u64(r);
+	ret->packets_rejected = pg_row_u64(r);
+	read_ledger(r, &ret->ledger);
+	ret->pcap_key = pg_row_text(r);
+	ret->pcapng_key = pg_row_text(r);
+	ret->pcap_bytes = pg_row_u64(r);
+	ret->pcapng_bytes = pg_row_u64(r);
+	ret->pcap_sha256 = pg_row_text(r);
+	ret->pcapng_sha256 = pg_row_text(r);
+}
+
+void part_read(struct pg_row *r, struct part *ret)
+{
+	*ret = (struct part){0};
+	ret->account = pg_row_id(r);
+	ret->pcap = pg_row_id(r);
+	ret->sampler = pg_row_id(r);
+	ret->sampler_name = pg_row_text(r);
+	ret->colo = pg_row_text(r);
+	ret->software = pg_row_text(r);
+	ret->state = part_state_read(r);
+	if (part_reason_parse(read_word(r), &ret->reason) < 0)
+		pg_row_fail(r, "is no reason of a part");
+	ret->error = pg_row_text(r);
+	ret->started_us = pg_row_time_us(r);
+	ret->ended_us = pg_row_time_us(r);
+	ret->clock_offset_us = pg_row_i64(r);
+	read_ledger(r, &ret->ledger);
+	ret->chunks_stored = pg_row_u32(r);
+	ret->packets_stored = pg_row_u64(r);
+}
