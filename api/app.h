@@ -11,6 +11,7 @@
 
 #include "api/server.h"
 
+struct edge;
 struct jq;
 struct store;
 
@@ -18,5 +19,6 @@ struct api_app {
 	uv_loop_t *loop;
 	struct jq *jq;
 	struct store *store;
+	struct edge *edge; /* NULL when there is no edge listener */
 	struct api_server *server;
 };
