@@ -1,0 +1,215 @@
+#include "assembler/capture_files.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "packet/flow.h"
+#include "packet/pcap_file.h"
+#include "storage/store_wait.h"
+#include "version.h"
+
+enum {
+	FLUSH_BYTES = 256 * 1024,
+	/* The headers of all interfaces are buffered before the first flush. */
+	BUFFER_BYTES_MAX = 64 * 1024 * 1024,
+	TEXT_BYTES = 2048,
+};
+
+/* One of the two files. */
+struct output {
+	struct store_writer *writer;
+	struct buf buf;
+};
+
+struct capture_files {
+	const struct assembly *a;
+	const struct chunk_index *index;
+	uint32_t link_type; /* of the classic file */
+	struct output pcap, pcapng;
+};
+
+/* Hand what is buffered to the store when there is enough of it, or all. */
+static int flush(struct output *o, size_t least, struct error *err)
+{
+	if (o->buf.failed)
+		return error_set(err, o->buf.failed, "no memory to write a file");
+	if (o->buf.n < least)
+		return 0;
+	int r = store_wait_write(o->writer, buf_bytes(&o->buf), err);
+	buf_reset(&o->buf);
+	return r;
+}
+
+static int output_open(struct output *o, struct store *store, const char *key, struct error *err)
+{
+	buf_init(&o->buf, BUFFER_BYTES_MAX);
+	return store_wait_writer_open(store, key, &o->writer, err);
+}
+
+static int output_commit(struct output *o, struct store_info *ret, struct error *err)
+{
+	int r = flush(o, 1, err);
+
+	if (r < 0)
+		return r;
+	return store_wait_commit(TAKE(o->writer), ret, err);
+}
+
+/* Ethernet when every interface that packets come from has it. */
+static uint32_t classic_link_type(const struct chunk_index *index)
+{
+	for (size_t i = 0; i < index->interface_count; i++) {
+		const struct capture_interface *c = &index->interfaces[i];
+		if (c->known && c->link_type != LINK_ETHERNET)
+			return LINK_RAW;
+	}
+	return LINK_ETHERNET;
+}
+
+static void put_section(struct capture_files *f)
+{
+	char comment[TEXT_BYTES];
+
+	(void)snprintf(comment, sizeof(comment), "edgecap job %s, filter_v1 %s", f->a->job.id.hex,
+		       f->a->job.filter_json);
+	pcapng_put_section(&f->pcapng.buf, "edgecap " EDGECAP_VERSION, comment);
+}
+
+/* "key=value ..." as README.md documents it. */
+static void interface_comment(const struct assembly *a, const struct capture_interface *c,
+			      char dst[TEXT_BYTES])
+{
+	const struct part *part = &a->parts[c->part];
+	char selection[64];
+
+	selection_format(&a->job.selection, selection);
+	int n = snprintf(dst, TEXT_BYTES,
+			 "sampler=%s colo=%s selection=%s clock_offset_us=%" PRId64
+			 " state=%s reason=%s",
+			 part->sampler.hex, part->colo, selection, part->clock_offset_us,
+			 part_state_text(part->state), part_reason_text(part->reason));
+	/* The ledger is the host's, over all its interfaces: it is said once. */
+	if (!c->first)
+		return;
+#define X(member, name)                                                                            \
+	if (n > 0 && n < TEXT_BYTES)                                                               \
+		n += snprintf(dst + n, (size_t)(TEXT_BYTES - n), " " name "=%" PRIu64,             \
+			      part->ledger.member);
+	LEDGER_COUNTERS(X)
+#undef X
+}
+
+static void put_interface(struct capture_files *f, const struct capture_interface *c)
+{
+	const struct part *part = &f->a->parts[c->part];
+	char name[TEXT_BYTES];
+	char description[TEXT_BYTES];
+	char comment[TEXT_BYTES];
+
+	(void)snprintf(name, sizeof(name), "%s%s%s", part->sampler_name, c->name[0] ? ":" : "",
+		       c->name);
+	(void)snprintf(description, sizeof(description), "edge host %s in %s, %s",
+		       part->sampler_name, part->colo, part->software);
+	interface_comment(f->a, c, comment);
+	struct pcapng_interface out = {
+		.link_type = c->known ? c->link_type : (uint16_t)LINK_ETHERNET,
+		.snaplen_bytes = f->a->snaplen_bytes,
+		.name = name,
+		.description = description,
+		.comment = comment,
+	};
+	pcapng_put_interface(&f->pcapng.buf, &out);
+}
+
+static void put_statistics(struct capture_files *f, uint32_t interface)
+{
+	const struct capture_interface *c = &f->index->interfaces[interface];
+	const struct part *part = &f->a->parts[c->part];
+
+	if (!c->first)
+		return;
+	struct pcapng_statistics s = {
+		.interface = interface,
+		.ts_ns = part->ended_us * 1000,
+		.start_ns = part->started_us * 1000,
+		.end_ns = part->ended_us * 1000,
+		.received = part->ledger.observed,
+		.if_dropped = part->ledger.dropped_interface,
+		.accepted = part->ledger.accepted,
+		.os_dropped = part->ledger.dropped_kernel,
+		.delivered = part->ledger.captured,
+	};
+	pcapng_put_statistics(&f->pcapng.buf, &s);
+}
+
+int capture_files_open(const struct assembly *a, const struct chunk_index *index,
+		       struct store *store, struct capture_files **ret, struct error *err)
+{
+	struct capture_files *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return error_set(err, EC_ENOMEM, "no memory to write files");
+	f->a = a;
+	f->index = index;
+	f->link_type = classic_link_type(index);
+	int r = output_open(&f->pcap, store, a->pcap_key, err);
+	if (r == 0)
+		r = output_open(&f->pcapng, store, a->pcapng_key, err);
+	if (r < 0) {
+		capture_files_abort(f);
+		return r;
+	}
+	pcap_put_header(&f->pcap.buf, f->link_type, a->snaplen_bytes);
+	put_section(f);
+	for (size_t i = 0; i < index->interface_count; i++)
+		put_interface(f, &index->interfaces[i]);
+	*ret = f;
+	return 0;
+}
+
+int capture_files_put(struct capture_files *f, const struct capture_packet *p, struct error *err)
+{
+	const struct capture_interface *c = &f->index->interfaces[p->interface];
+	struct pcapng_packet packet = {
+		.interface = p->interface,
+		.ts_ns = p->ts_ns,
+		.wire_bytes = p->wire_bytes,
+		.data = p->data,
+	};
+	struct bytes data = p->data;
+	uint32_t wire_bytes = p->wire_bytes;
+
+	if (c->link_type != f->link_type) { /* the classic file is raw IP */
+		data.p += p->l3_offset;
+		data.n -= p->l3_offset;
+		wire_bytes -= p->l3_offset;
+	}
+	pcap_put_record(&f->pcap.buf, p->ts_ns, wire_bytes, data);
+	pcapng_put_packet(&f->pcapng.buf, &packet);
+	int r = flush(&f->pcap, FLUSH_BYTES, err);
+	return r < 0 ? r : flush(&f->pcapng, FLUSH_BYTES, err);
+}
+
+int capture_files_commit(struct capture_files *f, struct store_info *ret_pcap,
+			 struct store_info *ret_pcapng, struct error *err)
+{
+	for (size_t i = 0; i < f->index->interface_count; i++)
+		put_statistics(f, (uint32_t)i);
+	int r = output_commit(&f->pcapng, ret_pcapng, err);
+	if (r == 0)
+		r = output_commit(&f->pcap, ret_pcap, err);
+	capture_files_abort(f);
+	return r;
+}
+
+void capture_files_abort(struct capture_files *f)
+{
+	if (!f)
+		return;
+	store_writer_abort(f->pcap.writer);
+	store_writer_abort(f->pcapng.writer);
+	buf_fini(&f->pcap.buf);
+	buf_fini(&f->pcapng.buf);
+	free(f);
+}

@@ -1,0 +1,271 @@
+#include "assembler/chunk_index.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "storage/store_wait.h"
+
+/* The listing under way. */
+struct listing {
+	struct chunk_index *index;
+	struct assembly *a;
+	struct error *err;
+	struct chunk_name last; /* the chunk before this one; sampler unset: none */
+};
+
+void chunk_index_fini(struct chunk_index *index)
+{
+	free(index->chunks);
+	free(index->interfaces);
+	*index = (struct chunk_index){0};
+}
+
+/* Make room for one more item of size bytes. */
+static int grow(void *items, size_t count, size_t *cap, size_t size, struct error *err)
+{
+	void **p = items;
+
+	if (count < *cap)
+		return 0;
+	size_t wider = *cap ? *cap * 2 : 256;
+	void *moved = reallocarray(*p, wider, size);
+	if (!moved)
+		return error_set(err, EC_ENOMEM, "no memory for %zu chunks", wider);
+	*p = moved;
+	*cap = wider;
+	return 0;
+}
+
+static int compare_sampler(const void *key, const void *part)
+{
+	const struct id *id = key;
+	const struct part *p = part;
+
+	return strcmp(id->hex, p->sampler.hex);
+}
+
+/* The part of a sampler; false when the job has none of it. */
+static bool find_part(const struct assembly *a, const struct id *sampler, uint32_t *ret)
+{
+	const struct part *part = a->part_count ? bsearch(sampler, a->parts, a->part_count,
+							  sizeof(*a->parts), compare_sampler)
+						: NULL;
+
+	if (!part)
+		return false;
+	*ret = (uint32_t)(part - a->parts);
+	return true;
+}
+
+/* Keys come in order, so a jump in seq is a gap. */
+static void count_missing(struct listing *l, const struct chunk_name *name,
+			  struct part_found *found)
+{
+	uint32_t expected = 0;
+
+	if (id_equal(&l->last.sampler, &name->sampler) && l->last.stream == name->stream)
+		expected = l->last.seq + 1;
+	found->missing += name->seq - expected;
+	l->last = *name;
+}
+
+static int on_entry(void *arg, const struct store_entry *entry)
+{
+	struct listing *l = arg;
+	struct assembly *a = l->a;
+	struct chunk_name name;
+	uint32_t part = 0;
+
+	if (assembly_canceled(a))
+		return error_set(l->err, EC_ECANCELED, "canceled");
+	if (chunk_name_parse(bytes_of(entry->key), &name) < 0 ||
+	    !find_part(a, &name.sampler, &part)) {
+		a->foreign++;
+		return 0;
+	}
+	count_missing(l, &name, &a->found[part]);
+	a->found[part].chunks++;
+	if (l->index->count == CHUNK_INDEX_MAX) {
+		a->ignored_chunks++;
+		return 0;
+	}
+	int r = grow(&l->index->chunks, l->index->count, &l->index->cap, sizeof(*l->index->chunks),
+		     l->err);
+	if (r < 0)
+		return r;
+	l->index->chunks[l->index->count++] = (struct chunk){
+		.part = part,
+		.stream = (uint8_t)name.stream,
+		.seq = name.seq,
+		.bytes = entry->bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)entry->bytes,
+	};
+	return 0;
+}
+
+/* The interface of a chunk: the one of its stream and link type, or a new one. */
+static int interface_of(struct chunk_index *index, const struct chunk *c,
+			const struct chunk_interface *seen, uint32_t *ret, struct error *err)
+{
+	size_t i = index->interface_count;
+
+	for (; i > 0 && index->interfaces[i - 1].part == c->part; i--) {
+		const struct capture_interface *known = &index->interfaces[i - 1];
+		if (known->stream == c->stream && known->link_type == seen->link_type) {
+			*ret = (uint32_t)(i - 1);
+			return 0;
+		}
+	}
+	int r = grow(&index->interfaces, index->interface_count, &index->interface_cap,
+		     sizeof(*index->interfaces), err);
+	if (r < 0)
+		return r;
+	struct capture_interface *added = &index->interfaces[index->interface_count];
+	*added = (struct capture_interface){
+		.part = c->part,
+		.stream = c->stream,
+		.first = i == index->interface_count, /* none of this part was found above */
+		.known = true,
+		.link_type = seen->link_type,
+	};
+	memcpy(added->name, seen->name, sizeof(added->name));
+	*ret = (uint32_t)index->interface_count++;
+	return 0;
+}
+
+/* Every part is in the file, also one that stored nothing: interfaces for those before part. */
+static int fill_parts(struct chunk_index *index, size_t before, struct error *err)
+{
+	size_t next = index->interface_count
+			      ? index->interfaces[index->interface_count - 1].part + (size_t)1
+			      : 0;
+
+	for (; next < before; next++) {
+		int r = grow(&index->interfaces, index->interface_count, &index->interface_cap,
+			     sizeof(*index->interfaces), err);
+		if (r < 0)
+			return r;
+		index->interfaces[index->interface_count++] =
+			(struct capture_interface){.part = (uint32_t)next, .first = true};
+	}
+	return 0;
+}
+
+static struct chunk_name name_of(const struct assembly *a, const struct chunk *c)
+{
+	return (struct chunk_name){.account = a->job.account,
+				   .pcap = a->job.id,
+				   .sampler = a->parts[c->part].sampler,
+				   .stream = c->stream,
+				   .seq = c->seq};
+}
+
+/* Look at the first packet. Returns 0, EC_EEND (no packet), EC_EFORMAT or the store's error. */
+static int read_head(struct store *store, const char *key, struct chunk *c,
+		     struct chunk_interface *ret, struct error *err)
+{
+	struct chunk_budget budget = {.max_bytes = CHUNK_BUDGET_BYTES};
+	struct chunk_source source = {.store = store,
+				      .key = key,
+				      .bytes = c->bytes,
+				      .window_bytes = CHUNK_HEAD_BYTES,
+				      .budget = &budget};
+	struct chunk_reader *reader = NULL;
+	struct pcapng_packet packet;
+	int r = chunk_reader_new(&source, &reader, err);
+
+	if (r < 0)
+		return r;
+	r = chunk_reader_next(reader, &packet, err);
+	if (r == 0)
+		c->first_ts_ns = packet.ts_ns;
+	*ret = *chunk_reader_interface(reader);
+	chunk_reader_free(reader);
+	return r;
+}
+
+/* Look into a chunk. *ret_keep: it has a packet. Returns 0, or what ends the whole assembly. */
+static int look_into(struct chunk_index *index, struct assembly *a, struct store *store,
+		     struct chunk *c, bool *ret_keep, struct error *err)
+{
+	char key[OBJECT_KEY_BYTES];
+	struct chunk_name name = name_of(a, c);
+	struct chunk_interface interface = {0};
+
+	*ret_keep = false;
+	if (assembly_canceled(a))
+		return error_set(err, EC_ECANCELED, "canceled");
+	chunk_name_format(&name, key);
+	int r = read_head(store, key, c, &interface, err);
+	if (r == EC_EFORMAT)
+		assembly_note_unusable(a, &name, c->part, err->text);
+	else if (r < 0 && r != EC_EEND)
+		return r;
+	*ret_keep = r == 0;
+	if (!interface.known)
+		return 0;
+	r = fill_parts(index, c->part, err);
+	return r < 0 ? r : interface_of(index, c, &interface, &c->interface, err);
+}
+
+int chunk_index_build(struct chunk_index *index, struct assembly *a, struct store *store,
+		      struct error *err)
+{
+	char prefix[OBJECT_KEY_BYTES];
+	struct listing listing = {.index = index, .a = a, .err = err};
+	size_t kept = 0;
+
+	chunk_prefix_of_job(&a->job.account, &a->job.id, prefix);
+	int r = store_wait_list(store, prefix, on_entry, &listing, err);
+	for (size_t i = 0; r == 0 && i < index->count; i++) {
+		struct chunk c = index->chunks[i];
+		bool keep = false;
+		r = look_into(index, a, store, &c, &keep, err);
+		if (keep)
+			index->chunks[kept++] = c;
+	}
+	if (r < 0)
+		return r;
+	index->count = kept;
+	for (size_t i = 0; i < a->part_count; i++) {
+		struct part_found *f = &a->found[i];
+		/* Chunks at the end of a stream leave no gap; the host's own count tells. */
+		uint64_t stored = a->parts[i].chunks_stored;
+		if (stored > (uint64_t)f->chunks + f->missing)
+			f->missing = (uint32_t)(stored - f->chunks);
+	}
+	return fill_parts(index, a->part_count, err);
+}
+
+struct order_key {
+	int64_t first_ts_ns;
+	uint32_t chunk;
+};
+
+static int compare_order(const void *pa, const void *pb)
+{
+	const struct order_key *a = pa;
+	const struct order_key *b = pb;
+
+	if (a->first_ts_ns != b->first_ts_ns)
+		return a->first_ts_ns < b->first_ts_ns ? -1 : 1;
+	return a->chunk < b->chunk ? -1 : 1;
+}
+
+uint32_t *chunk_index_order(const struct chunk_index *index)
+{
+	size_t n = index->count;
+	AUTO_FREE struct order_key *keys = calloc(n + 1, sizeof(*keys));
+	uint32_t *order = calloc(n + 1, sizeof(*order));
+
+	if (!keys || !order) {
+		free(order);
+		return NULL;
+	}
+	for (size_t i = 0; i < n; i++)
+		keys[i] = (struct order_key){index->chunks[i].first_ts_ns, (uint32_t)i};
+	qsort(keys, n, sizeof(*keys), compare_order);
+	for (size_t i = 0; i < n; i++)
+		order[i] = keys[i].chunk;
+	return order;
+}

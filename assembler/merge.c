@@ -1,0 +1,243 @@
+#include "assembler/merge.h"
+
+#include <stdlib.h>
+
+#include "packet/flow.h"
+#include "packet/merge_order.h"
+
+enum {
+	/* Room for the first windows of all hosts together; many hosts get smaller ones. */
+	WINDOWS_BYTES = 64 * 1024 * 1024,
+	WINDOW_BYTES_MIN = 8 * 1024,
+	STREAMS_USUAL = 4,
+};
+
+/* A chunk being read and its packet that comes next. */
+struct open_run {
+	struct chunk_reader *reader;
+	struct pcapng_packet packet;
+};
+
+struct merge {
+	struct assembly *a;
+	const struct chunk_index *index;
+	struct store *store;
+	struct capture_files *files;
+	struct error *err;
+	struct merge_heap *heap;
+	struct open_run **open;       /* one for each chunk; NULL: not open */
+	struct chunk_budget *budgets; /* one for each part */
+	uint32_t *order;
+	size_t next; /* in order: the chunk to be opened next */
+	size_t window_bytes;
+};
+
+enum packet_verdict packet_judge(const struct assembly *a, uint32_t link_type, struct bytes data,
+				 uint64_t limit_left, struct flow *ret_flow)
+{
+	if (flow_parse(link_type, data, ret_flow) < 0 || !filter_match(&a->filter, ret_flow) ||
+	    !filter_in_scope(&a->scope, ret_flow))
+		return PACKET_REJECT;
+	return limit_left > 0 ? PACKET_WRITE : PACKET_CUT;
+}
+
+static void run_close(struct merge *m, uint32_t chunk)
+{
+	struct open_run *run = m->open[chunk];
+
+	if (!run)
+		return;
+	chunk_reader_free(run->reader);
+	free(run);
+	m->open[chunk] = NULL;
+}
+
+/* Read the run's next packet. Returns 0, EC_EEND (no more; also when the rest is bad, which is noted),
+ * or what ends the whole merge. */
+static int run_next(struct merge *m, uint32_t chunk)
+{
+	const struct chunk *c = &m->index->chunks[chunk];
+	struct open_run *run = m->open[chunk];
+	int r = chunk_reader_next(run->reader, &run->packet, m->err);
+
+	if (r != EC_EFORMAT)
+		return r;
+	struct chunk_name name = {.stream = c->stream, .seq = c->seq};
+	assembly_note_unusable(m->a, &name, c->part, m->err->text);
+	return EC_EEND;
+}
+
+/* Open a chunk and read its first packet. Returns as run_next. */
+static int run_open(struct merge *m, uint32_t chunk)
+{
+	const struct chunk *c = &m->index->chunks[chunk];
+	struct chunk_name name = {.account = m->a->job.account,
+				  .pcap = m->a->job.id,
+				  .sampler = m->a->parts[c->part].sampler,
+				  .stream = c->stream,
+				  .seq = c->seq};
+	char key[OBJECT_KEY_BYTES];
+	struct open_run *run = calloc(1, sizeof(*run));
+
+	if (!run)
+		return error_set(m->err, EC_ENOMEM, "no memory to open a chunk");
+	chunk_name_format(&name, key);
+	struct chunk_source source = {.store = m->store,
+				      .key = key,
+				      .bytes = c->bytes,
+				      .window_bytes = m->window_bytes,
+				      .budget = &m->budgets[c->part]};
+	int r = chunk_reader_new(&source, &run->reader, m->err);
+	if (r < 0) {
+		free(run);
+		if (r != EC_EFORMAT)
+			return r;
+		assembly_note_unusable(m->a, &name, c->part, m->err->text);
+		return EC_EEND;
+	}
+	m->open[chunk] = run;
+	return run_next(m, chunk);
+}
+
+static bool comes_first(struct merge_entry a, struct merge_entry b)
+{
+	return a.ts_ns != b.ts_ns ? a.ts_ns < b.ts_ns : a.run < b.run;
+}
+
+/* Open every chunk that may hold the next packet. */
+static int open_due(struct merge *m)
+{
+	struct merge_entry top;
+
+	for (; m->next < m->index->count; m->next++) {
+		uint32_t chunk = m->order[m->next];
+		struct merge_entry first = {m->index->chunks[chunk].first_ts_ns, chunk};
+		if (merge_heap_peek(m->heap, &top) && comes_first(top, first))
+			return 0;
+		int r = run_open(m, chunk);
+		if (r == EC_EEND) {
+			run_close(m, chunk);
+			continue;
+		}
+		if (r == 0)
+			r = merge_heap_push(
+				m->heap, (struct merge_entry){m->open[chunk]->packet.ts_ns, chunk});
+		if (r < 0)
+			return m->err->code ? m->err->code
+					    : error_set(m->err, r, "no memory to merge");
+	}
+	return 0;
+}
+
+/* Judge a packet, count it, write it. */
+static int take(struct merge *m, uint32_t chunk)
+{
+	struct assembly *a = m->a;
+	const struct chunk *c = &m->index->chunks[chunk];
+	const struct pcapng_packet *packet = &m->open[chunk]->packet;
+	uint32_t link_type = m->index->interfaces[c->interface].link_type;
+	struct bytes data = packet->data;
+	struct flow flow;
+
+	if (data.n > a->snaplen_bytes)
+		data.n = a->snaplen_bytes;
+	a->found[c->part].packets++;
+	switch (packet_judge(a, link_type, data, a->job.packet_limit - a->packets, &flow)) {
+	case PACKET_REJECT:
+		a->found[c->part].rejected++;
+		a->rejected++;
+		return 0;
+	case PACKET_CUT:
+		a->cut++;
+		return 0;
+	case PACKET_WRITE:
+		break;
+	}
+	a->packets++;
+	struct capture_packet out = {
+		.interface = c->interface,
+		.ts_ns = packet->ts_ns,
+		.wire_bytes = packet->wire_bytes,
+		.l3_offset = flow.l3_offset,
+		.data = data,
+	};
+	return capture_files_put(m->files, &out, m->err);
+}
+
+/* Take the first packet of all, and advance its run. */
+static int step(struct merge *m, struct merge_entry top)
+{
+	int r = take(m, top.run);
+
+	if (r < 0)
+		return r;
+	r = run_next(m, top.run);
+	if (r == 0) {
+		top.ts_ns = m->open[top.run]->packet.ts_ns;
+		merge_heap_replace(m->heap, top);
+		return 0;
+	}
+	run_close(m, top.run);
+	merge_heap_pop(m->heap);
+	return r == EC_EEND ? 0 : r;
+}
+
+static int merge_all(struct merge *m)
+{
+	struct merge_entry top;
+
+	for (;;) {
+		if (assembly_canceled(m->a))
+			return error_set(m->err, EC_ECANCELED, "canceled");
+		int r = open_due(m);
+		if (r < 0)
+			return r;
+		if (!merge_heap_peek(m->heap, &top))
+			return 0;
+		r = step(m, top);
+		if (r < 0)
+			return r;
+	}
+}
+
+/* The size of windows that lets all hosts' usual streams fit. */
+static size_t window_bytes_for(size_t parts)
+{
+	size_t bytes = WINDOWS_BYTES / STREAMS_USUAL / (parts ? parts : 1);
+
+	if (bytes > CHUNK_WINDOW_BYTES)
+		return CHUNK_WINDOW_BYTES;
+	return bytes < WINDOW_BYTES_MIN ? WINDOW_BYTES_MIN : bytes;
+}
+
+int merge_run(struct assembly *a, const struct chunk_index *index, struct store *store,
+	      struct capture_files *files, struct error *err)
+{
+	struct merge m = {
+		.a = a,
+		.index = index,
+		.store = store,
+		.files = files,
+		.err = err,
+		.heap = merge_heap_new((uint32_t)index->count + 1),
+		.open = calloc(index->count + 1, sizeof(struct open_run *)),
+		.budgets = calloc(a->part_count + 1, sizeof(struct chunk_budget)),
+		.order = chunk_index_order(index),
+		.window_bytes = window_bytes_for(a->part_count),
+	};
+	int r = m.heap && m.open && m.budgets && m.order
+			? 0
+			: error_set(err, EC_ENOMEM, "no memory to merge %zu chunks", index->count);
+
+	for (size_t i = 0; m.budgets && i < a->part_count; i++)
+		m.budgets[i].max_bytes = CHUNK_BUDGET_BYTES;
+	if (r == 0)
+		r = merge_all(&m);
+	for (size_t i = 0; m.open && i < index->count; i++)
+		run_close(&m, (uint32_t)i);
+	merge_heap_free(m.heap);
+	free(m.open);
+	free(m.budgets);
+	free(m.order);
+	return r;
+}

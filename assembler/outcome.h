@@ -1,0 +1,40 @@
+/* What a job's ending is, and what its tenant is told. Pure: decided from the job, its parts and what
+ * was found of them.
+ */
+#pragma once
+
+#include "assembler/assembly.h"
+
+enum {
+	CLOCK_OFFSET_MAX_US = 1000000, /* a host's clock further off than this is said */
+	WARNINGS_MAX = 64,             /* texts of one job; more are counted in a last one */
+};
+
+/* Without a host there is nothing to read: sets a->stop_reason and a->message and returns true. To be
+ * asked before anything is read. */
+bool outcome_of_no_host(struct assembly *a);
+
+/* When every host was lost or failed and no packet was found: sets a->stop_reason and a->message,
+ * which names the hosts, and returns true. To be asked after the merge. Nothing is stored then. */
+bool outcome_of_all_lost(struct assembly *a);
+
+/* Why the capture ended, of a job that succeeds: packet limit (reached in the file, or the reason why
+ * its hosts stopped), the tenant's stop, or the time limit. */
+enum stop_reason outcome_stop_reason(const struct assembly *a);
+
+/* The warnings as a JSON array of texts in a's arena, in the order of the parts: hosts that were lost or
+ * failed and why, clocks, missing or unusable chunks, packets left out, no packet at all. NULL without
+ * memory. */
+const char *outcome_warnings(struct assembly *a) EC_MUST_CHECK;
+
+/* What to do after an error that may pass. */
+struct retry {
+	bool again;        /* false: it was the last try */
+	uint32_t delay_ms; /* before the next */
+};
+
+enum { ATTEMPTS_MAX = 5, RETRY_FIRST_MS = 1000 };
+
+/* attempt: 1 for the first. Delays double from RETRY_FIRST_MS; random (any 32-bit value) adds up to a
+ * quarter, so that many jobs of a store that was away do not come back in step. */
+struct retry outcome_retry(uint32_t attempt, uint32_t random);
