@@ -16,23 +16,23 @@ enum { LIST_BYTES_MAX = 256 * 1024 * 1024 };
 
 static int user_create(struct command_run *run, struct error *err)
 {
-	const char *email = settings_str(run->settings, "EDGECAP_EMAIL");
-	const char *role = settings_str(run->settings, "EDGECAP_ROLE");
+	struct registry_member member = {
+		.email = settings_str(run->settings, "EDGECAP_EMAIL"),
+		.role = settings_str(run->settings, "EDGECAP_ROLE"),
+		.new_key = settings_bool(run->settings, "EDGECAP_NEW_KEY"),
+	};
 	struct registry_user user;
-	struct id account;
-	int code = command_account(run, &account, err);
+	int code = command_account(run, &member.account, err);
 
 	if (code == 0)
-		code = registry_user_create(run->registry, email, &account, role,
-					    settings_bool(run->settings, "EDGECAP_NEW_KEY"), &user,
-					    err);
+		code = registry_user_create(run->registry, &member, &user, err);
 	if (code < 0)
 		return code;
 	cJSON *value = cJSON_CreateObject();
 	json_add_str(value, "id", user.id.hex);
-	json_add_str(value, "email", email);
-	json_add_str(value, "account", account.hex);
-	json_add_str(value, "role", role);
+	json_add_str(value, "email", member.email);
+	json_add_str(value, "account", member.account.hex);
+	json_add_str(value, "role", member.role);
 	/* null: the user has a key already and keeps it */
 	json_add_str(value, "key", user.key_new ? user.key : NULL);
 	return output_print(value, NULL, run->json, err);

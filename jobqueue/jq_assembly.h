@@ -5,8 +5,15 @@
  */
 #pragma once
 
+#include "base/limits.h"
 #include "jobqueue/job.h"
 #include "jobqueue/jq.h"
+
+enum {
+	JQ_GARBAGE_MAX = 1000,
+	/* chunks stay this long after their job has ended: an upload URL may be used until then */
+	JQ_GARBAGE_GRACE_S = LIMIT_UPLOAD_URL_TTL_S + 60,
+};
 
 struct jq_lease {
 	struct id account, pcap;
@@ -84,13 +91,14 @@ struct jq_garbage {
 typedef void (*jq_garbage_cb)(void *arg, const struct error *err, const struct jq_garbage *items,
 			      size_t count);
 
-/* Find at most max (1..1000) of them, oldest first: ended jobs past `expires`, and ended jobs whose
- * chunks are still there a grace time after their end. */
+/* Find at most max (1..JQ_GARBAGE_MAX) of them, oldest first: done jobs past `expires`, and ended jobs whose
+ * chunks are still there JQ_GARBAGE_GRACE_S after their end. */
 void jq_garbage_find(struct jq *jq, uint32_t max, jq_garbage_cb cb, void *arg);
 
 /* Record that it was removed (stage `expired` when files). */
 void jq_garbage_removed(struct jq *jq, const struct jq_garbage *item, jq_done_cb cb, void *arg);
 
 /* Make the monthly partitions of this and the next months, drop those older than history_months,
- * forget idempotency keys older than LIMIT_IDEMPOTENCY_TTL_S. To be called hourly. */
+ * forget idempotency keys older than LIMIT_IDEMPOTENCY_TTL_S. To be called hourly. A month of which a job still has
+ * files or chunks in the store is kept. history_months: 1 or more. Several transactions, one after another. */
 void jq_housekeeping(struct jq *jq, uint32_t history_months, jq_done_cb cb, void *arg);

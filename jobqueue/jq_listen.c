@@ -133,8 +133,8 @@ int jq_listen(struct jq *jq, jq_notify_cb cb, void *arg, struct jq_listener **re
 		return error_set(err, EC_ENOMEM, "out of memory");
 	l->cb = cb;
 	l->arg = arg;
-	int code =
-		pg_conn_open(jq->loop, jq->listen_url, jq->application, &events, l, &l->conn, err);
+	const struct pg_target target = {jq->listen_url, jq->application};
+	int code = pg_conn_open(jq->loop, &target, &events, l, &l->conn, err);
 	if (code < 0) {
 		free(l);
 		return code;

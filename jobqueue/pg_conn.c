@@ -281,15 +281,15 @@ void pg_conn_close(struct pg_conn *c, pg_conn_closed_cb cb, void *arg)
 	uv_close((uv_handle_t *)&c->timer, on_closed);
 }
 
-int pg_conn_open(uv_loop_t *loop, const char *url, const char *application,
+int pg_conn_open(uv_loop_t *loop, const struct pg_target *target,
 		 const struct pg_conn_events *events, void *arg, struct pg_conn **ret,
 		 struct error *err)
 {
 	struct pg_conn *c = calloc(1, sizeof(*c));
 
 	if (c) {
-		c->url = strdup(url);
-		c->application = strdup(application);
+		c->url = strdup(target->url);
+		c->application = strdup(target->application);
 	}
 	if (!c || !c->url || !c->application) {
 		free(c ? c->url : NULL);

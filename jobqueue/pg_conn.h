@@ -23,15 +23,20 @@ enum {
 
 struct pg_conn;
 
+/* Where to connect to, and the name to give. */
+struct pg_target {
+	const char *url, *application;
+};
+
 struct pg_conn_events {
 	void (*up)(void *arg);                       /* connected, non-blocking, nothing sent */
 	void (*down)(void *arg, const char *reason); /* was lost, or could not connect */
 	void (*readable)(void *arg);                 /* new input was consumed */
 };
 
-/* Make a connection and begin to connect at the next loop turn. url, application: copied. events: static. Free
+/* Make a connection and begin to connect at the next loop turn. target: copied. events: static. Free
  * with pg_conn_close. Returns 0 or EC_ENOMEM. */
-int pg_conn_open(uv_loop_t *loop, const char *url, const char *application,
+int pg_conn_open(uv_loop_t *loop, const struct pg_target *target,
 		 const struct pg_conn_events *events, void *arg, struct pg_conn **ret,
 		 struct error *err) EC_MUST_CHECK;
 

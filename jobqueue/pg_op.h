@@ -24,7 +24,7 @@
 #include "base/id.h"
 #include "packet/prefix.h"
 
-enum { PG_STATEMENTS_MAX = 3, PG_PARAMS_MAX = 40, PG_OP_ARENA_BYTES = 1024 * 1024 };
+enum { PG_STATEMENTS_MAX = 4, PG_PARAMS_MAX = 40, PG_OP_ARENA_BYTES = 1024 * 1024 };
 
 struct pg_op;
 

@@ -311,6 +311,8 @@ static void ignore_closed(void *arg)
 int pg_pool_open(uv_loop_t *loop, const char *url, const char *application, uint32_t count,
 		 struct pg_pool **ret, struct error *err)
 {
+	const struct pg_target target = {url, application};
+
 	EC_ASSERT(count >= 1 && count <= JQ_CONNECTIONS_MAX);
 	struct pg_pool *pool = calloc(1, sizeof(*pool) + count * sizeof(pool->slots[0]));
 
@@ -320,8 +322,7 @@ int pg_pool_open(uv_loop_t *loop, const char *url, const char *application, uint
 	EC_ASSERT(r == 0);
 	pool->timer.data = pool;
 	for (r = 0; r == 0 && pool->count < count; pool->count += r == 0)
-		r = pg_slot_open(&pool->slots[pool->count], loop, url, application, &slot_events,
-				 pool, err);
+		r = pg_slot_open(&pool->slots[pool->count], loop, &target, &slot_events, pool, err);
 	pool->open = pool->count;
 	if (r < 0)
 		pg_pool_close(pool, ignore_closed, NULL);

@@ -197,11 +197,11 @@ static void on_down(void *arg, const char *reason)
 
 static const struct pg_conn_events conn_events = {on_up, on_down, on_readable};
 
-int pg_slot_open(struct pg_slot *s, uv_loop_t *loop, const char *url, const char *application,
+int pg_slot_open(struct pg_slot *s, uv_loop_t *loop, const struct pg_target *target,
 		 const struct pg_slot_events *events, void *arg, struct error *err)
 {
 	*s = (struct pg_slot){.events = events, .arg = arg};
-	return pg_conn_open(loop, url, application, &conn_events, s, &s->conn, err);
+	return pg_conn_open(loop, target, &conn_events, s, &s->conn, err);
 }
 
 void pg_slot_close(struct pg_slot *s, pg_conn_closed_cb cb, void *arg)

@@ -40,8 +40,8 @@ struct pg_slot {
 	bool was_up;
 };
 
-/* Connect. s: must not move from now on. url, application: copied. Returns 0 or EC_ENOMEM. */
-int pg_slot_open(struct pg_slot *s, uv_loop_t *loop, const char *url, const char *application,
+/* Connect. s: must not move from now on. target: copied. Returns 0 or EC_ENOMEM. */
+int pg_slot_open(struct pg_slot *s, uv_loop_t *loop, const struct pg_target *target,
 		 const struct pg_slot_events *events, void *arg, struct error *err) EC_MUST_CHECK;
 
 /* Disconnect, then call cb. Operations under way must have been taken out of s->sent. */

@@ -89,18 +89,24 @@ int registry_prefix_remove(struct registry *r, const struct id *account,
 
 /* --- credentials --- */
 
+struct registry_member {
+	const char *email;
+	struct id account;
+	const char *role; /* "reader", "collector" or "admin" */
+	bool new_key;     /* replace the key of a user who has one */
+};
+
 struct registry_user {
 	struct id id;
 	bool key_new;                /* key is set */
 	char key[SECRET_TEXT_BYTES]; /* X-Auth-Key; "" when the user kept the old one */
 };
 
-/* Make a person a member of an account with a role ("reader", "collector", "admin"). A new e-mail address gets
- * a user and a key; a known one keeps its key unless new_key. Returns 0, EC_ENOTFOUND (account),
+/* Make a person a member of an account, or change the role. A new e-mail address gets a user and a
+ * key; a known one keeps its key unless new_key. Returns 0, EC_ENOTFOUND (account),
  * EC_EINVAL (e-mail address, role) or EC_EUNAVAILABLE. */
-int registry_user_create(struct registry *r, const char *email, const struct id *account,
-			 const char *role, bool new_key, struct registry_user *ret,
-			 struct error *err) EC_MUST_CHECK;
+int registry_user_create(struct registry *r, const struct registry_member *member,
+			 struct registry_user *ret, struct error *err) EC_MUST_CHECK;
 
 struct registry_token {
 	struct id account, id;

@@ -17,18 +17,24 @@ static int check_prefix_count(size_t count, struct error *err)
 				   LIMIT_PREFIXES_PER_ACCOUNT, count);
 }
 
+/* Prefixes of an account that are to be added or removed. */
+struct prefix_change {
+	const struct id *account;
+	const struct prefix *prefixes;
+	size_t count;
+};
+
 /* Run a statement with (account, prefixes[]) whose only row has the number that changed. */
-static int change_prefixes(struct registry *r, const char *sql, const struct id *account,
-			   const struct prefix *prefixes, size_t count, size_t *ret_changed,
-			   struct error *err)
+static int change_prefixes(struct registry *r, const char *sql, const struct prefix_change *change,
+			   size_t *ret_changed, struct error *err)
 {
 	AUTO_PGRESULT PGresult *res = NULL;
 	struct pg_array array;
 
 	pg_array_init(&array, PREFIX_ARRAY_BYTES);
-	for (size_t i = 0; i < count; i++)
-		pg_array_prefix(&array, &prefixes[i]);
-	const char *const params[] = {account->hex, pg_array_text(&array)};
+	for (size_t i = 0; i < change->count; i++)
+		pg_array_prefix(&array, &change->prefixes[i]);
+	const char *const params[] = {change->account->hex, pg_array_text(&array)};
 	int code = params[1] ? pg_sync_query(r->conn, sql, 2, params, &res, err)
 			     : error_set(err, EC_ENOMEM, "out of memory");
 	pg_array_fini(&array);
@@ -39,9 +45,8 @@ static int change_prefixes(struct registry *r, const char *sql, const struct id 
 	return pg_row_end(&row, err);
 }
 
-static int insert_prefixes(struct registry *r, const struct id *account,
-			   const struct prefix *prefixes, size_t count, size_t *ret_added,
-			   struct error *err)
+static int insert_prefixes(struct registry *r, const struct prefix_change *change,
+			   size_t *ret_added, struct error *err)
 {
 	return change_prefixes(r,
 			       "WITH added AS ("
@@ -49,7 +54,7 @@ static int insert_prefixes(struct registry *r, const struct id *account,
 			       " SELECT DISTINCT $1::uuid, p FROM unnest($2::cidr[]) AS t(p)"
 			       " ON CONFLICT DO NOTHING RETURNING 1)"
 			       "SELECT count(*) FROM added",
-			       account, prefixes, count, ret_added, err);
+			       change, ret_added, err);
 }
 
 /* The statement of registry_account_create; a taken name or id is EC_ECONFLICT. */
@@ -90,8 +95,9 @@ int registry_account_create(struct registry *r, const struct registry_account *a
 		return code;
 	code = insert_account(r, account, &id, err);
 	if (code == 0)
-		code = insert_prefixes(r, &id, account->prefixes, account->prefix_count, &added,
-				       err);
+		code = insert_prefixes(
+			r, &(struct prefix_change){&id, account->prefixes, account->prefix_count},
+			&added, err);
 	if (code == 0)
 		code = registry_notify(r, "account", err);
 	code = registry_end(r, code, err);
@@ -249,7 +255,8 @@ int registry_prefix_add(struct registry *r, const struct id *account, const stru
 		return code;
 	code = registry_account_lock(r, account, err);
 	if (code == 0)
-		code = insert_prefixes(r, account, prefixes, count, &added, err);
+		code = insert_prefixes(r, &(struct prefix_change){account, prefixes, count}, &added,
+				       err);
 	if (code == 0)
 		code = check_stored_count(r, account, err);
 	if (code == 0)
@@ -278,7 +285,8 @@ int registry_prefix_remove(struct registry *r, const struct id *account,
 				       " DELETE FROM account_prefixes WHERE account_id = $1::uuid"
 				       " AND prefix = ANY ($2::cidr[]) RETURNING 1)"
 				       "SELECT count(*) FROM removed",
-				       account, prefixes, count, &removed, err);
+				       &(struct prefix_change){account, prefixes, count}, &removed,
+				       err);
 	if (code == 0)
 		code = registry_notify(r, "account", err);
 	code = registry_end(r, code, err);

@@ -122,22 +122,21 @@ static int replace_key(struct registry *r, const struct id *user, const char *ke
 			     3, params, NULL, err);
 }
 
-static int user_create(struct registry *r, const char *email, const struct id *account,
-		       const char *role, bool new_key, struct registry_user *user,
-		       struct error *err)
+static int user_create(struct registry *r, const struct registry_member *member,
+		       struct registry_user *user, struct error *err)
 {
-	int code = registry_account_lock(r, account, err);
+	const char *const params[] = {member->account.hex, user->id.hex, member->role};
+	int code = registry_account_lock(r, &member->account, err);
 
 	if (code == 0)
-		code = upsert_user(r, email, &user->id, &user->key_new, err);
-	user->key_new = user->key_new || new_key;
+		code = upsert_user(r, member->email, &user->id, &user->key_new, err);
+	user->key_new = user->key_new || member->new_key;
 	if (code == 0 && user->key_new) {
 		secret_new(user->key);
 		code = replace_key(r, &user->id, user->key, err);
 	}
 	if (code < 0)
 		return code;
-	const char *const params[] = {account->hex, user->id.hex, role};
 	return pg_sync_query(r->conn,
 			     "INSERT INTO memberships (account_id, user_id, role)"
 			     " VALUES ($1::uuid, $2::uuid, $3)"
@@ -145,20 +144,19 @@ static int user_create(struct registry *r, const char *email, const struct id *a
 			     3, params, NULL, err);
 }
 
-int registry_user_create(struct registry *r, const char *email, const struct id *account,
-			 const char *role, bool new_key, struct registry_user *ret,
-			 struct error *err)
+int registry_user_create(struct registry *r, const struct registry_member *member,
+			 struct registry_user *ret, struct error *err)
 {
 	struct registry_user user = {0};
-	int code = check_email(email, err);
+	int code = check_email(member->email, err);
 
 	if (code == 0)
-		code = check_role(role, err);
+		code = check_role(member->role, err);
 	if (code == 0)
 		code = registry_begin(r, err);
 	if (code < 0)
 		return code;
-	code = registry_end(r, user_create(r, email, account, role, new_key, &user, err), err);
+	code = registry_end(r, user_create(r, member, &user, err), err);
 	if (code == 0)
 		*ret = user;
 	return code;

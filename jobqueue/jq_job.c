@@ -1,0 +1,225 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "jobqueue/jq_internal.h"
+#include "jobqueue/jq_row.h"
+
+struct op_job {
+	struct pg_op op;
+	jq_job_cb cb;
+	void *arg;
+};
+
+struct op_list {
+	struct pg_op op;
+	jq_list_cb cb;
+	void *arg;
+};
+
+struct op_limits {
+	struct pg_op op;
+	jq_limits_cb cb;
+	void *arg;
+};
+
+static const char no_job[] = "the account has no such job";
+
+static void job_done(struct pg_op *op)
+{
+	const struct op_job *o = (const struct op_job *)op;
+	struct job job = {0};
+
+	if (op->err.code == 0 && PQntuples(op_rows(op, 0)) == 0)
+		(void)pg_op_fail(op, EC_ENOTFOUND, no_job);
+	if (op->err.code == 0) {
+		struct pg_row row = pg_row_at(op_rows(op, 0), 0);
+		job_read(&row, &job);
+		if (pg_row_end(&row, &op->err) < 0)
+			job = (struct job){0};
+	}
+	o->cb(o->arg, op_error(op), op->err.code == 0 ? &job : NULL);
+}
+
+void jq_job_get(struct jq *jq, const struct id *account, const struct id *pcap, jq_job_cb cb,
+		void *arg)
+{
+	struct op_job *o = pg_op_new(sizeof(*o), "account", account, job_done);
+
+	o->cb = cb;
+	o->arg = arg;
+	pg_op_statement(&o->op, "SELECT " JOB_COLUMNS " FROM pcaps p"
+				" WHERE p.account_id = $1::uuid AND p.id = $2::uuid");
+	pg_op_id(&o->op, account);
+	pg_op_id(&o->op, pcap);
+	pg_pool_submit(jq->pool, &o->op);
+}
+
+/* The two results of a list: the page and the number of all. */
+static int read_list(const struct pg_op *op, struct job *jobs, uint64_t *ret_total,
+		     struct error *err)
+{
+	const PGresult *page = op_rows(op, 0);
+	struct pg_row total = pg_row_at(op_rows(op, 1), 0);
+
+	for (int i = 0; i < PQntuples(page); i++) {
+		struct pg_row row = pg_row_at(page, i);
+		job_read(&row, &jobs[i]);
+		int code = pg_row_end(&row, err);
+		if (code < 0)
+			return code;
+	}
+	*ret_total = pg_row_u64(&total);
+	return pg_row_end(&total, err);
+}
+
+static void list_done(struct pg_op *op)
+{
+	const struct op_list *o = (const struct op_list *)op;
+	size_t count = op->err.code == 0 ? (size_t)PQntuples(op_rows(op, 0)) : 0;
+	AUTO_FREE struct job *jobs = calloc(count + 1, sizeof(*jobs));
+	uint64_t total = 0;
+
+	if (!jobs)
+		(void)pg_op_fail(op, EC_ENOMEM, "out of memory");
+	bool ok = op->err.code == 0 && read_list(op, jobs, &total, &op->err) == 0;
+	o->cb(o->arg, op_error(op), ok ? jobs : NULL, ok ? count : 0, ok ? total : 0);
+}
+
+/* The stages that a public status stands for, as an array literal; NULL status: all. */
+static const char *stages_of_status(struct arena *arena, const char *status)
+{
+	static const enum job_stage stages[] = {
+#define X(name, text, public_status) name,
+		JOB_STAGES(X)
+#undef X
+	};
+	struct pg_array array;
+
+	pg_array_init(&array, 256);
+	for (size_t i = 0; i < ARRAY_LEN(stages); i++) {
+		if (!status || strcmp(job_stage_status(stages[i]), status) == 0)
+			pg_array_str(&array, job_stage_text(stages[i]));
+	}
+	const char *text = arena_strdup(arena, pg_array_text(&array));
+	pg_array_fini(&array);
+	return text;
+}
+
+/* $1 account, $2 stages, $3 type, $4 since, $5 until. The bounds on id only tell the planner which partitions
+ * cannot have it; an id's clock is the API's, hence the day. */
+#define LIST_WHERE                                                                                 \
+	" WHERE p.account_id = $1::uuid AND p.stage = ANY ($2::text[])"                            \
+	" AND ($3::text IS NULL OR p.type = $3)"                                                   \
+	" AND ($4::timestamptz IS NULL OR (p.submitted >= $4"                                      \
+	"  AND p.id >= uuid_floor($4::timestamptz - interval '1 day')))"                           \
+	" AND ($5::timestamptz IS NULL OR (p.submitted <= $5"                                      \
+	"  AND p.id <= uuid_floor($5::timestamptz + interval '1 day')))"
+
+static void list_params(struct pg_op *op, const struct id *account, const struct jq_list_query *q)
+{
+	pg_op_id(op, account);
+	pg_op_borrow(op, stages_of_status(&op->arena, q->status));
+	pg_op_text(op, q->type);
+	pg_op_time(op, q->since_us);
+	pg_op_time(op, q->until_us);
+}
+
+void jq_job_list(struct jq *jq, const struct id *account, const struct jq_list_query *query,
+		 jq_list_cb cb, void *arg)
+{
+	struct op_list *o = pg_op_new(sizeof(*o), "account", account, list_done);
+
+	EC_ASSERT(query->page >= 1 && query->per_page >= 1 &&
+		  query->per_page <= LIMIT_LIST_PER_PAGE);
+	o->cb = cb;
+	o->arg = arg;
+	pg_op_statement(&o->op, "SELECT " JOB_COLUMNS " FROM pcaps p" LIST_WHERE
+				" ORDER BY p.submitted DESC, p.id DESC"
+				" LIMIT $6::bigint OFFSET $7::bigint");
+	list_params(&o->op, account, query);
+	pg_op_i64(&o->op, query->per_page);
+	pg_op_i64(&o->op, ((int64_t)query->page - 1) * query->per_page);
+	pg_op_statement(&o->op, "SELECT count(*) FROM pcaps p" LIST_WHERE);
+	list_params(&o->op, account, query);
+	pg_pool_submit(jq->pool, &o->op);
+}
+
+static void stop_done(struct pg_op *op)
+{
+	op_done_call_checked(op, EC_ENOTFOUND, no_job);
+}
+
+void jq_job_stop(struct jq *jq, const struct id *account, const struct id *pcap,
+		 const struct jq_actor *actor, jq_done_cb cb, void *arg)
+{
+	struct op_done *o = op_done_new("account", account, stop_done, cb, arg);
+
+	pg_op_statement(&o->op, "SELECT pcap_stop($1::uuid, $2::uuid, $3::uuid, $4::uuid, $5, $6,"
+				" $7)");
+	pg_op_id(&o->op, account);
+	pg_op_id(&o->op, pcap);
+	op_audit_params(&o->op, actor);
+	pg_pool_submit(jq->pool, &o->op);
+}
+
+void jq_audit_write(struct jq *jq, const struct id *account, const struct jq_audit *row,
+		    jq_done_cb cb, void *arg)
+{
+	struct op_done *o = op_done_new("account", account, op_done_call, cb, arg);
+
+	pg_op_statement(&o->op,
+			"INSERT INTO audit_events (account_id, id, actor_id, actor, source,"
+			" request_id, action, object_id, result)"
+			" VALUES ($1::uuid, $2::uuid, $3::uuid, $4, $5, $6, $7, $8::uuid, $9)"
+			" ON CONFLICT (account_id, id) DO NOTHING");
+	pg_op_id(&o->op, account);
+	op_audit_params(&o->op, &row->actor);
+	pg_op_text(&o->op, row->action);
+	pg_op_id(&o->op, &row->object);
+	pg_op_text(&o->op, row->result);
+	pg_pool_submit(jq->pool, &o->op);
+}
+
+static void limits_done(struct pg_op *op)
+{
+	const struct op_limits *o = (const struct op_limits *)op;
+	struct jq_limits limits = {0};
+
+	if (op->err.code == 0 && PQntuples(op_rows(op, 0)) == 0)
+		(void)pg_op_fail(op, EC_ENOTFOUND, "there is no such account");
+	if (op->err.code == 0) {
+		struct pg_row row = pg_row_at(op_rows(op, 0), 0);
+		limits.collect_interval_s = pg_row_u32(&row);
+		limits.next_collect_s = pg_row_u32(&row);
+		limits.running_max = pg_row_u32(&row);
+		limits.unrestricted = pg_row_bool(&row);
+		limits.prefixes = pg_row_u32(&row);
+		limits.running = pg_row_u32(&row);
+		if (pg_row_end(&row, &op->err) < 0)
+			limits = (struct jq_limits){0};
+	}
+	o->cb(o->arg, op_error(op), op->err.code == 0 ? &limits : NULL);
+}
+
+void jq_limits_get(struct jq *jq, const struct id *account, jq_limits_cb cb, void *arg)
+{
+	struct op_limits *o = pg_op_new(sizeof(*o), "account", account, limits_done);
+
+	o->cb = cb;
+	o->arg = arg;
+	pg_op_statement(&o->op,
+			"SELECT a.collect_interval_s,"
+			" CASE WHEN a.collect_interval_s > 0 AND a.last_collect_at"
+			"   + make_interval(secs => a.collect_interval_s) > clock_timestamp()"
+			"  THEN seconds_until(clock_timestamp(),"
+			"   a.last_collect_at + make_interval(secs => a.collect_interval_s))"
+			"  ELSE 0 END,"
+			" a.running_max, a.unrestricted,"
+			" (SELECT count(*) FROM account_prefixes x WHERE x.account_id = a.id),"
+			" (SELECT count(*) FROM pcaps p WHERE p.account_id = a.id"
+			"  AND p.stage IN ('capturing', 'ready', 'assembling'))"
+			" FROM accounts a WHERE a.id = $1::uuid AND NOT a.disabled");
+	pg_op_id(&o->op, account);
+	pg_pool_submit(jq->pool, &o->op);
+}

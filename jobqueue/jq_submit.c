@@ -1,0 +1,99 @@
+#include <string.h>
+
+#include "base/limits.h"
+#include "jobqueue/jq_internal.h"
+#include "jobqueue/jq_row.h"
+
+struct op_submit {
+	struct pg_op op;
+	jq_submit_cb cb;
+	void *arg;
+};
+
+/* The words of pcap_submit (0007_submit.sql). */
+static const struct {
+	const char *text;
+	enum jq_submit_outcome outcome;
+} outcomes[] = {
+	{"created", JQ_SUBMIT_CREATED},           {"replayed", JQ_SUBMIT_REPLAYED},
+	{"key_reused", JQ_SUBMIT_KEY_REUSED},     {"rate", JQ_SUBMIT_RATE},
+	{"running", JQ_SUBMIT_RUNNING},           {"no_prefix", JQ_SUBMIT_NO_PREFIX},
+	{"out_of_scope", JQ_SUBMIT_OUT_OF_SCOPE}, {"no_account", JQ_SUBMIT_NO_ACCOUNT},
+};
+
+static bool parse_outcome(const char *text, enum jq_submit_outcome *ret)
+{
+	for (size_t i = 0; text && i < ARRAY_LEN(outcomes); i++) {
+		if (strcmp(outcomes[i].text, text) == 0) {
+			*ret = outcomes[i].outcome;
+			return true;
+		}
+	}
+	return false;
+}
+
+static int read_result(const struct pg_op *op, struct jq_submit_result *ret, struct job *job,
+		       struct error *err)
+{
+	struct pg_row row = pg_row_at(op_rows(op, 0), 0);
+
+	if (!parse_outcome(pg_row_text(&row), &ret->outcome))
+		pg_row_fail(&row, "is no outcome");
+	ret->retry_after_s = pg_row_u32(&row);
+	ret->limit = pg_row_u32(&row);
+	if (ret->outcome != JQ_SUBMIT_CREATED && ret->outcome != JQ_SUBMIT_REPLAYED)
+		return row.bad_col < 0 ? 0 : pg_row_end(&row, err); /* the job's columns are NULL */
+	job_read(&row, job);
+	if (ret->outcome == JQ_SUBMIT_REPLAYED)
+		job_as_submitted(job);
+	ret->job = job;
+	return pg_row_end(&row, err);
+}
+
+static void submit_done(struct pg_op *op)
+{
+	const struct op_submit *o = (const struct op_submit *)op;
+	struct jq_submit_result result = {0};
+	struct job job = {0};
+	bool ok = op->err.code == 0 && read_result(op, &result, &job, &op->err) == 0;
+
+	o->cb(o->arg, op_error(op), ok ? &result : NULL);
+}
+
+void jq_submit(struct jq *jq, const struct jq_submit *request, jq_submit_cb cb, void *arg)
+{
+	struct op_submit *o = pg_op_new(sizeof(*o), "account", &request->account, submit_done);
+	struct pg_op *op = &o->op;
+	const struct filter *f = &request->filter;
+	const struct selection *s = &request->selection;
+
+	o->cb = cb;
+	o->arg = arg;
+	pg_op_statement(op,
+			"SELECT s.outcome, s.retry_after_s, s.limit_value, " JOB_COLUMNS
+			" FROM pcap_submit($1::uuid, $2::uuid, $3, $4, $5::integer, $6::integer,"
+			" $7::json, $8::cidr, $9::cidr, $10, $11::bigint, $12::bigint, $13::bigint,"
+			" $14::bytea, $15, $16::bytea, $17::integer, $18::integer, $19::integer,"
+			" $20::uuid, $21::uuid, $22, $23, $24) s, LATERAL (SELECT (s.job).*) p");
+	pg_op_id(op, &request->account);
+	pg_op_id(op, &request->id);
+	pg_op_text(op, request->type);
+	pg_op_text(op, request->system);
+	pg_op_i64(op, request->time_limit_s);
+	pg_op_i64(op, request->packet_limit);
+	pg_op_text(op, request->filter_json);
+	pg_op_prefix(op, f->fields & FILTER_SOURCE_ADDRESS ? &f->source : NULL);
+	pg_op_prefix(op, f->fields & FILTER_DESTINATION_ADDRESS ? &f->destination : NULL);
+	pg_op_text(op, selection_method_text(s->method));
+	pg_op_i64(op, s->interval);
+	pg_op_i64(op, s->space);
+	pg_op_i64(op, s->probability_ppb);
+	pg_op_bytes(op, (struct bytes){s->secret, sizeof(s->secret)});
+	pg_op_text(op, request->idempotency_key);
+	pg_op_bytes(op, (struct bytes){request->body_sha256.b, sizeof(request->body_sha256.b)});
+	pg_op_i64(op, LIMIT_IDEMPOTENCY_TTL_S);
+	pg_op_i64(op, LIMIT_SAMPLER_SILENCE_S);
+	pg_op_i64(op, LIMIT_JOB_GRACE_S);
+	op_audit_params(op, &request->actor);
+	pg_pool_submit(jq->pool, op);
+}
