@@ -276,13 +276,16 @@ static void bad_utf8_is_repaired(void **state)
 	assert_int_equal(json_check(bytes_of(text), NULL), 0);
 }
 
-/* Allocations that succeed before cJSON gets NULL; negative: all. */
+/* Allocations that succeed before cJSON gets NULL, once or from then on; negative: all. */
 static int allocations_left = -1;
+static bool fail_once;
 
 static void *scarce_malloc(size_t n)
 {
-	if (allocations_left == 0)
+	if (allocations_left == 0) {
+		allocations_left = fail_once ? -1 : 0;
 		return NULL;
+	}
 	if (allocations_left > 0)
 		allocations_left--;
 	return malloc(n);
@@ -309,14 +312,14 @@ static char *build_and_print(void)
 }
 
 /* Fail each allocation in turn: never a crash, a leak or a text with something missing. */
-static void a_failed_allocation_shows_up_in_print(void **state)
+static void check_each_failed_allocation(bool once)
 {
-	(void)state;
 	cJSON_Hooks scarce = {.malloc_fn = scarce_malloc, .free_fn = free};
 	AUTO_FREE char *whole = build_and_print();
 	int failures = 0;
 
 	cJSON_InitHooks(&scarce);
+	fail_once = once;
 	for (int n = 0; n < 1000; n++) {
 		allocations_left = n;
 		AUTO_FREE char *text = build_and_print();
@@ -329,6 +332,18 @@ static void a_failed_allocation_shows_up_in_print(void **state)
 	}
 	cJSON_InitHooks(NULL);
 	assert_in_range(failures, 30, 200);
+}
+
+static void a_failed_allocation_shows_up_in_print(void **state)
+{
+	(void)state;
+	check_each_failed_allocation(false);
+}
+
+static void a_single_failed_allocation_shows_up_in_print(void **state)
+{
+	(void)state;
+	check_each_failed_allocation(true);
 }
 
 static void parse_survives_failed_allocations(void **state)
@@ -383,6 +398,7 @@ int main(void)
 		cmocka_unit_test(integers_out_of_range_are_capped),
 		cmocka_unit_test(bad_utf8_is_repaired),
 		cmocka_unit_test(a_failed_allocation_shows_up_in_print),
+		cmocka_unit_test(a_single_failed_allocation_shows_up_in_print),
 		cmocka_unit_test(parse_survives_failed_allocations),
 		cmocka_unit_test(print_of_nothing_is_null),
 	};
