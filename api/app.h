@@ -1,7 +1,7 @@
 /* What the API program is made of: everything that a handler can reach from its request.
  *
- * One struct, filled by main in the order of its members and torn down in reverse. No member is replaced while
- * the program serves.
+ * One struct, filled by app.c in the order of its members and torn down in reverse. No member is replaced while
+ * the program serves. One loop, one thread.
  */
 #pragma once
 
@@ -9,14 +9,35 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "api/config.h"
 #include "api/server.h"
 
+struct edge;
 struct jq;
 struct store;
+struct api_health;
+struct api_metrics;
+struct api_rate;
 
 struct api_app {
+	struct api_config config;
 	uv_loop_t *loop;
+	struct api_metrics *metrics;
+	struct api_rate *rate;
 	struct jq *jq;
 	struct store *store;
+	struct api_health *health;
+	struct edge *edge; /* NULL when there is no edge listener */
 	struct api_server *server;
+	/* the stop */
+	uv_signal_t signals[2];
+	int open_count; /* of what is still closing */
 };
+
+/* Open everything on loop (borrowed for the life of app) and begin to serve. config: copied; its texts borrowed likewise.
+ * Returns 0, or a code with a text for stderr: EC_EINVAL for a setting; then nothing is open any more. */
+int api_app_open(struct api_app *app, uv_loop_t *loop, const struct api_config *config,
+		 struct error *err) EC_MUST_CHECK;
+
+/* Serve until SIGTERM or SIGINT, drain, close everything. */
+void api_app_run(struct api_app *app);

@@ -1,6 +1,6 @@
-/* From a complete request to its handler: route, admission, body limit (the order of the checks).
+/* From a complete request to its handler: route, requests in flight, body limit, credentials, permission, rate.
  *
- * Also the answers that no handler gives: 404, 405 with Allow, 413, 503.
+ * Also the answers that no handler gives: 404, 405 with Allow, 413, and 503 when too much is going on.
  */
 #pragma once
 

@@ -49,6 +49,8 @@ static void on_released(void *slot)
 	report(r);
 	api_stream_released(r, r->req->timestamps.response_end_at.tv_sec != 0);
 	r->conn->request = NULL;
+	if (r->metered)
+		r->server->stats.metered--;
 	arena_fini(&r->arena);
 	free(r->body);
 	free(r);
@@ -211,6 +213,13 @@ enum api_match api_request_match(struct api_request *r, const struct api_route *
 const char *api_request_allow(const struct api_request *r)
 {
 	return r->match.allow;
+}
+
+uint32_t api_request_meter(struct api_request *r)
+{
+	EC_ASSERT(!r->metered);
+	r->metered = true;
+	return ++r->server->stats.metered;
 }
 
 void api_request_identify(struct api_request *r, const struct api_identity *identity)

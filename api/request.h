@@ -79,6 +79,10 @@ const char *api_request_id(const struct api_request *r);
 /* Wall clock when the request was complete: microseconds since 1970. */
 int64_t api_request_received_us(const struct api_request *r);
 
+/* Count the request among those that are handled at the same time, until it is over. Returns how many there are now. At most once for
+ * each request. */
+uint32_t api_request_meter(struct api_request *r);
+
 /* --- who asks: set by authentication, read by handlers, audit rows and the access log --- */
 
 struct api_identity {

@@ -20,6 +20,7 @@ struct api_request {
 	struct id id;
 	int64_t received_us;
 	uint64_t began_us; /* monotonic */
+	bool metered;
 	bool identified;
 	struct api_identity identity;
 	api_event_cb watch;

@@ -185,6 +185,9 @@ void api_server_free(struct api_server *s)
 void api_server_stats_get(const struct api_server *s, struct api_server_stats *ret)
 {
 	*ret = s->stats;
-	for (size_t i = 0; i < API_LISTENER_COUNT; i++)
-		ret->connections[i] = s->listening[i].connections;
+	ret->listener_count = s->config.listener_count;
+	for (size_t i = 0; i < s->config.listener_count; i++) {
+		ret->listeners[i].kind = s->listening[i].config.kind;
+		ret->listeners[i].connections = s->listening[i].connections;
+	}
 }

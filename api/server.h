@@ -65,12 +65,16 @@ bool api_server_draining(const struct api_server *s);
 void api_server_free(struct api_server *s);
 
 struct api_server_stats {
-	uint32_t connections
-		[API_LISTENER_COUNT]; /* open, by listener in the order of the configuration */
-	uint32_t requests;            /* not yet answered */
-	uint64_t bodies_bytes;        /* request bodies in memory */
-	uint64_t accepted, refused;   /* connections; refused: too many */
-	uint64_t stalled;             /* closed because the client did not read */
+	size_t listener_count;
+	struct {
+		enum api_listener kind;
+		uint32_t connections; /* open */
+	} listeners[API_LISTENER_COUNT];
+	uint32_t requests;          /* not yet answered */
+	uint32_t metered;           /* counted by api_request_meter and not yet over */
+	uint64_t bodies_bytes;      /* request bodies in memory */
+	uint64_t accepted, refused; /* connections; refused: too many */
+	uint64_t stalled;           /* closed because the client did not read */
 };
 
 /* Fill in the counters. */

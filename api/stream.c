@@ -31,6 +31,8 @@ static void on_stop(h2o_generator_t *generator, h2o_req_t *req)
 void api_answer_stream(struct api_request *r, int status, const char *type, uint64_t length,
 		       const struct api_stream_source *source, void *arg)
 {
+	struct api_conn *c = r->conn;
+
 	EC_ASSERT(length > 0);
 	r->source = source;
 	r->source_arg = arg;
@@ -42,6 +44,7 @@ void api_answer_stream(struct api_request *r, int status, const char *type, uint
 	}
 	h2o_start_response(r->req, &r->generator);
 	source->pull(r, arg);
+	api_conn_answered(c);
 }
 
 void api_stream_push(struct api_request *r, struct bytes piece, bool last)

@@ -319,7 +319,14 @@ static void bad_secret_files_are_named(void **state)
 	read_bad(ARGS(), want);
 	unlink(name);
 
+	/* as much as is allowed gets as far as the setting's own bound */
 	memset(large, 'x', sizeof(large));
+	name = secret_file(large, 16384);
+	setenv("EDGECAP_KEY_FILE", name, 1);
+	read_bad(ARGS(),
+		 "EDGECAP_KEY (--key): must be a text of 4..64 characters, not one of 16384");
+	unlink(name);
+
 	name = secret_file(large, sizeof(large));
 	setenv("EDGECAP_KEY_FILE", name, 1);
 	(void)snprintf(want, sizeof(want), "EDGECAP_KEY: %s has more than 16384 bytes", name);

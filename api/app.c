@@ -1,0 +1,212 @@
+#include "api/app.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/access_log.h"
+#include "api/dispatch.h"
+#include "api/edge.h"
+#include "api/health.h"
+#include "api/metrics.h"
+#include "api/rate.h"
+#include "api/routes.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "jobqueue/jq.h"
+#include "storage/store.h"
+
+static void observe(struct api_app *app, const struct api_exchange *x)
+{
+	api_access_log(x);
+	api_metrics_observe(app->metrics, x);
+}
+
+/* --- opening --- */
+
+static int open_services(struct api_app *app, struct error *err)
+{
+	const struct api_config *c = &app->config;
+	const struct jq_config jq = {.database_url = c->database_url,
+				     .connections = c->database_connections,
+				     .application = "edgecap-api"};
+	const struct store_config store = {
+		.url = c->storage_url,
+		.upload_base_url = c->upload_url,
+		.signing_secret = bytes_of(c->signing_secret ? c->signing_secret : ""),
+	};
+
+	app->metrics = api_metrics_new(api_routes, api_routes_count);
+	app->rate = api_rate_new(c->request_rate_per_s, c->request_burst);
+	if (!app->metrics || !app->rate)
+		return error_set(err, EC_ENOMEM, "out of memory");
+	int r = jq_open(app->loop, &jq, &app->jq, err);
+	if (r < 0)
+		return error_prefix(err, "EDGECAP_DATABASE_URL");
+	r = store_open(app->loop, &store, &app->store, err);
+	if (r < 0)
+		return error_prefix(err, "EDGECAP_STORAGE");
+	app->health = api_health_new(app);
+	return app->health ? 0 : error_set(err, EC_ENOMEM, "out of memory");
+}
+
+static int open_edge(struct api_app *app, struct error *err)
+{
+	const struct edge_config e = {.loop = app->loop,
+				      .jq = app->jq,
+				      .store = app->store,
+				      .signing_secret = bytes_of(app->config.signing_secret)};
+
+	return edge_open(&e, &app->edge, err);
+}
+
+static void add_listener(struct api_server_config *s, enum api_listener kind,
+			 const struct api_address *address, const struct api_config *c)
+{
+	bool edge = kind == API_EDGE;
+
+	s->listeners[s->listener_count++] = (struct api_listener_config){
+		.kind = kind,
+		.address = *address,
+		/* a sync message is smaller than a chunk: its route has the smaller limit */
+		.body_limit_bytes = edge ? LIMIT_CHUNK_BYTES : LIMIT_BODY_BYTES,
+		.connections_max = c->connections_max,
+		.read_limit_s = edge ? LIMIT_EDGE_READ_S : LIMIT_READ_S,
+	};
+}
+
+static int open_server(struct api_app *app, struct error *err)
+{
+	const struct api_config *c = &app->config;
+	struct api_server_config s = {.app = app,
+				      .reuseport = c->reuseport,
+				      .stall_limit_s = LIMIT_WRITE_STALL_S,
+				      .dispatch = api_dispatch,
+				      .observe = observe};
+	char address[API_ADDRESS_TEXT_BYTES];
+
+	add_listener(&s, API_TENANTS, &c->tenants, c);
+	if (c->has_edge)
+		add_listener(&s, API_EDGE, &c->edge, c);
+	if (c->has_ops)
+		add_listener(&s, API_OPS, &c->ops, c);
+	int r = api_server_new(app->loop, &s, &app->server, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < s.listener_count; i++) {
+		api_server_address(app->server, i, address);
+		log_event(LOG_INFO, "listening", "listener", api_listener_text(s.listeners[i].kind),
+			  "addr", address, (const char *)NULL);
+	}
+	return 0;
+}
+
+/* --- closing: server, then what handlers wait for, then what that needed --- */
+
+static void on_signal_closed(uv_handle_t *handle)
+{
+	struct api_app *app = handle->data;
+
+	if (--app->open_count == 0)
+		uv_stop(app->loop);
+}
+
+static void on_health_closed(void *arg)
+{
+	struct api_app *app = arg;
+
+	app->health = NULL;
+	app->open_count = ARRAY_LEN(app->signals);
+	for (size_t i = 0; i < ARRAY_LEN(app->signals); i++)
+		uv_close((uv_handle_t *)&app->signals[i], on_signal_closed);
+}
+
+static void on_service_closed(void *arg)
+{
+	struct api_app *app = arg;
+
+	if (--app->open_count > 0)
+		return;
+	app->jq = NULL;
+	app->store = NULL;
+	api_health_close(app->health, on_health_closed, app);
+}
+
+/* Ends what handlers still wait for; each answers. */
+static void close_services(void *arg)
+{
+	struct api_app *app = arg;
+	struct jq *jq = app->jq;
+
+	app->open_count = jq ? 2 : 1;
+	if (jq)
+		jq_close(jq, on_service_closed, app);
+	store_close(app->store, on_service_closed, app);
+}
+
+/* No connection is left but those whose request waits for a handler. */
+static void on_drained(void *arg)
+{
+	struct api_app *app = arg;
+	struct edge *edge = app->edge;
+
+	app->edge = NULL;
+	if (edge)
+		edge_close(edge, close_services, app);
+	else
+		close_services(app);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct api_app *app = handle->data;
+
+	if (api_server_draining(app->server))
+		return;
+	log_event(LOG_INFO, "stopping", "signal", number == SIGTERM ? "SIGTERM" : "SIGINT",
+		  (const char *)NULL);
+	api_server_drain(app->server, app->config.drain_ms, on_drained, app);
+}
+
+static void free_all(struct api_app *app)
+{
+	api_server_free(app->server);
+	api_rate_free(app->rate);
+	api_metrics_free(app->metrics);
+	memset(app, 0, sizeof(*app));
+}
+
+int api_app_open(struct api_app *app, uv_loop_t *loop, const struct api_config *config,
+		 struct error *err)
+{
+	static const int numbers[] = {SIGTERM, SIGINT};
+
+	memset(app, 0, sizeof(*app));
+	app->config = *config;
+	app->loop = loop;
+	for (size_t i = 0; i < ARRAY_LEN(app->signals); i++) {
+		(void)uv_signal_init(loop, &app->signals[i]);
+		app->signals[i].data = app;
+	}
+	int r = open_services(app, err);
+	if (r == 0 && config->has_edge)
+		r = open_edge(app, err);
+	if (r == 0)
+		r = open_server(app, err);
+	if (r < 0) {
+		on_drained(app);
+		(void)uv_run(loop, UV_RUN_DEFAULT);
+		free_all(app);
+		return r;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(app->signals); i++)
+		(void)uv_signal_start(&app->signals[i], on_signal, numbers[i]);
+	return 0;
+}
+
+void api_app_run(struct api_app *app)
+{
+	(void)uv_run(app->loop, UV_RUN_DEFAULT);
+	free_all(app);
+	log_event(LOG_INFO, "stopped", (const char *)NULL);
+}

@@ -1,0 +1,198 @@
+/* Taking in what the database says of jobs and parts. */
+#include "api/board.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/board_table.h"
+#include "base/json.h"
+
+size_t board_load_take(struct board *b, struct id *ids, size_t max, uint64_t *ret_generation)
+{
+	size_t n = 0, pos = 0;
+	for (struct board_sampler *s; n < max && (s = id_map_next(&b->samplers, &pos));) {
+		if (!s->needs_load || s->loading)
+			continue;
+		s->needs_load = false;
+		s->loading = true;
+		ids[n++] = s->id;
+	}
+	if (n)
+		*ret_generation = board_generation(b);
+	return n;
+}
+
+uint64_t board_generation(struct board *b)
+{
+	return ++b->generation;
+}
+
+static bool scope_same(const struct scope *a, const struct scope *b)
+{
+	return a->unrestricted == b->unrestricted && a->count == b->count &&
+	       (a->count == 0 ||
+		memcmp(a->prefixes, b->prefixes, a->count * sizeof(*a->prefixes)) == 0);
+}
+
+/* Prefixes have padding-free members only, but were built elsewhere: copy through scope_init. */
+static int scope_take(struct board_job *j, const struct scope *scope, bool *ret_changed)
+{
+	struct scope copy;
+	int rc = scope_init(&copy, scope->unrestricted, scope->prefixes, scope->count);
+	if (rc)
+		return rc;
+	*ret_changed = !scope_same(&j->scope, &copy);
+	scope_fini(&j->scope);
+	j->scope = copy;
+	return 0;
+}
+
+static int job_new(struct board *b, const struct jq_edge_job *from, struct board_job **ret)
+{
+	AUTO_JSON cJSON *json = NULL;
+	struct field_errors faults = {0};
+	struct board_job *j = calloc(1, sizeof(*j));
+	if (!j)
+		return EC_ENOMEM;
+	j->account = from->account;
+	j->pcap = from->pcap;
+	j->time_limit_s = from->time_limit_s;
+	j->packet_limit = from->packet_limit;
+	j->deadline_us = from->deadline_us;
+	j->selection = from->selection;
+	int rc = json_parse(bytes_of(from->filter_json), &json, NULL);
+	if (rc == 0)
+		rc = filter_from_json(json, "/filter_v1", &j->filter, &faults);
+	if (rc == 0)
+		rc = id_map_put(&b->jobs, &j->pcap, j);
+	if (rc) {
+		free(j);
+		return rc;
+	}
+	*ret = TAKE(j);
+	return 0;
+}
+
+/* Put a job and its parts at samplers of ours on the board. Parts are only added or moved forward. */
+static int job_take(struct board *b, const struct jq_edge_job *from)
+{
+	struct board_job *j = id_map_get(&b->jobs, &from->pcap);
+	if (j && j->ended_us)
+		return 0; /* a tombstone: this load is older than the job's end */
+	int rc = j ? 0 : job_new(b, from, &j);
+	if (rc == EC_EFORMAT || rc == EC_EINVAL) {
+		/* It cannot be captured; it ends at its deadline. The others must not suffer. */
+		b->unreadable_jobs++;
+		return 0;
+	}
+	bool rescoped = false;
+	if (rc == 0)
+		rc = scope_take(j, &from->scope, &rescoped);
+	if (rc)
+		return rc;
+	bool stopped = from->stop && !j->stop;
+	j->stop |= from->stop;
+	for (size_t i = 0; i < from->part_count; i++) {
+		const struct jq_edge_part *row = &from->parts[i];
+		struct board_sampler *s = id_map_get(&b->samplers, &row->sampler);
+		if (!s || id_map_get(&s->parts, &j->pcap))
+			continue;
+		struct board_part *p = board_part_new(b, j, s);
+		if (!p)
+			return EC_ENOMEM;
+		p->state = row->state;
+		p->boot = row->boot;
+		b->events.wake(b->events.arg, &s->id);
+	}
+	for (struct board_part *p = j->parts; p; p = p->next_in_job) {
+		p->rescoped |= rescoped && p->reported;
+		if (stopped || p->rescoped)
+			b->events.wake(b->events.arg, &p->sampler->id);
+	}
+	return 0;
+}
+
+static bool jobs_have(const struct jq_edge_job *jobs, size_t count, const struct id *pcap,
+		      const struct id *sampler)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!id_equal(&jobs[i].pcap, pcap))
+			continue;
+		for (size_t k = 0; k < jobs[i].part_count; k++) {
+			if (id_equal(&jobs[i].parts[k].sampler, sampler))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* A part that was on the board before the load began and is not open any more was given up meanwhile. */
+static void part_retract(struct board_part *p, uint64_t generation, const struct jq_edge_job *jobs,
+			 size_t job_count)
+{
+	if (p->added < generation && !p->dirty && !p->flushing &&
+	    !jobs_have(jobs, job_count, &p->job->pcap, &p->sampler->id))
+		p->recorded = true;
+}
+
+int board_loaded(struct board *b, uint64_t generation, const struct id *ids, size_t count,
+		 const struct jq_edge_job *jobs, size_t job_count)
+{
+	int rc = 0;
+	for (size_t i = 0; i < job_count && rc == 0; i++)
+		rc = job_take(b, &jobs[i]);
+	if (rc) {
+		board_load_failed(b, ids, count);
+		return rc;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct board_sampler *s = id_map_get(&b->samplers, &ids[i]);
+		if (!s)
+			continue;
+		s->loading = false;
+		s->loaded = generation;
+		size_t pos = 0;
+		for (struct board_part *p; (p = id_map_next(&s->parts, &pos));)
+			part_retract(p, generation, jobs, job_count);
+		b->events.wake(b->events.arg, &s->id);
+	}
+	return 0;
+}
+
+void board_load_failed(struct board *b, const struct id *ids, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct board_sampler *s = id_map_get(&b->samplers, &ids[i]);
+		if (s) {
+			s->loading = false;
+			s->needs_load = true;
+		}
+	}
+}
+
+void board_load_all(struct board *b)
+{
+	size_t pos = 0;
+	for (struct board_sampler *s; (s = id_map_next(&b->samplers, &pos));)
+		s->needs_load = true;
+}
+
+int board_job_loaded(struct board *b, uint64_t generation, const struct id *pcap,
+		     const struct jq_edge_job *job, int64_t now_us)
+{
+	struct board_job *j = id_map_get(&b->jobs, pcap);
+	if (job) {
+		for (struct board_part *p = j ? j->parts : NULL; p; p = p->next_in_job)
+			part_retract(p, generation, job, 1);
+		return job_take(b, job);
+	}
+	if (!j)
+		return 0;
+	/* Parts reported while the load ran are flushed first; their flush says that the job ended. */
+	for (struct board_part *p = j->parts; p; p = p->next_in_job) {
+		if (p->added >= generation || p->dirty || p->flushing)
+			return 0;
+	}
+	board_job_end(b, j, now_us);
+	return 0;
+}

@@ -1,0 +1,166 @@
+#include "api/config.h"
+
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "jobqueue/jq.h"
+#include "storage/store.h"
+
+enum { SECRET_BYTES_MIN = 32, URL_BYTES_MAX = STORE_URL_MAX / 2 };
+
+static const struct setting table[] = {
+	{.name = "EDGECAP_LISTEN",
+	 .kind = SETTING_STR,
+	 .min = 1,
+	 .max = 200,
+	 .help = "where tenants connect: address:port or unix:/path"},
+	{.name = "EDGECAP_EDGE_LISTEN",
+	 .kind = SETTING_STR,
+	 .min = 1,
+	 .max = 200,
+	 .optional = true,
+	 .help = "where samplers connect; without it none can"},
+	{.name = "EDGECAP_OPS_LISTEN",
+	 .kind = SETTING_STR,
+	 .min = 1,
+	 .max = 200,
+	 .optional = true,
+	 .help = "where /metrics is served"},
+	{.name = "EDGECAP_DATABASE_URL",
+	 .kind = SETTING_SECRET,
+	 .min = 1,
+	 .max = 4096,
+	 .help = "PostgreSQL, as libpq takes it; a socket directory or an IP address as host"},
+	{.name = "EDGECAP_DATABASE_CONNECTIONS",
+	 .kind = SETTING_INT,
+	 .fallback = "4",
+	 .min = 1,
+	 .max = JQ_CONNECTIONS_MAX,
+	 .help = "connections to PostgreSQL"},
+	{.name = "EDGECAP_STORAGE",
+	 .kind = SETTING_STR,
+	 .min = 1,
+	 .max = URL_BYTES_MAX,
+	 .help = "the object store: file:///absolute/directory"},
+	{.name = "EDGECAP_UPLOAD_URL",
+	 .kind = SETTING_STR,
+	 .min = 1,
+	 .max = URL_BYTES_MAX,
+	 .optional = true,
+	 .help = "base URL under which samplers reach EDGECAP_EDGE_LISTEN"},
+	{.name = "EDGECAP_SIGNING_SECRET",
+	 .kind = SETTING_SECRET,
+	 .min = SECRET_BYTES_MIN,
+	 .max = 1024,
+	 .optional = true,
+	 .help = "signs the samplers' upload URLs; the same on all replicas"},
+	{.name = "EDGECAP_SELECTION",
+	 .kind = SETTING_STR,
+	 .fallback = "none",
+	 .min = 1,
+	 .max = 64,
+	 .help = "sampling of new jobs: none, systematic-count:N/M, uniform-probabilistic:P, "
+		 "hash:P"},
+	{.name = "EDGECAP_DRAIN",
+	 .kind = SETTING_DURATION,
+	 .fallback = "20s",
+	 .min = 0,
+	 .max = 3600000,
+	 .help = "how long a stop waits for requests that run"},
+	{.name = "EDGECAP_REQUEST_RATE",
+	 .kind = SETTING_INT,
+	 .fallback = "20",
+	 .min = 1,
+	 .max = 100000,
+	 .help = "requests of one account each second"},
+	{.name = "EDGECAP_REQUEST_BURST",
+	 .kind = SETTING_INT,
+	 .fallback = "100",
+	 .min = 1,
+	 .max = 100000,
+	 .help = "requests of one account at once"},
+	{.name = "EDGECAP_REQUESTS_MAX",
+	 .kind = SETTING_INT,
+	 .fallback = "1000",
+	 .min = 1,
+	 .max = 100000,
+	 .help = "requests handled at the same time; further ones get 503"},
+	{.name = "EDGECAP_CONNECTIONS_MAX",
+	 .kind = SETTING_INT,
+	 .fallback = "10000",
+	 .min = 1,
+	 .max = LIMIT_CONNECTIONS,
+	 .help = "connections of one listener; further ones are closed"},
+	{.name = "EDGECAP_REUSEPORT",
+	 .kind = SETTING_BOOL,
+	 .fallback = "false",
+	 .help = "let several processes listen on the same port"},
+	{.name = "EDGECAP_LOG_LEVEL",
+	 .kind = SETTING_STR,
+	 .fallback = "info",
+	 .min = 1,
+	 .max = 16,
+	 .help = "debug, info, warn or error"},
+};
+
+const struct settings_program api_settings = {
+	.prog = "edgecap-api",
+	.about = "HTTP API of edgecap: packet captures for tenants, work for samplers",
+	.table = table,
+	.count = ARRAY_LEN(table),
+};
+
+static int read_address(const struct settings *s, const char *name, struct api_address *ret,
+			bool *ret_given, struct error *err)
+{
+	const char *text = settings_str(s, name);
+
+	*ret_given = text != NULL;
+	if (text && api_address_parse(bytes_of(text), ret, err) < 0)
+		return error_prefix(err, "%s", name);
+	return 0;
+}
+
+/* What depends on each other. */
+static int check(const struct api_config *c, struct error *err)
+{
+	if (c->has_edge && !c->upload_url)
+		return error_set(err, EC_EINVAL,
+				 "EDGECAP_UPLOAD_URL is required with EDGECAP_EDGE_LISTEN");
+	if (c->has_edge && !c->signing_secret)
+		return error_set(err, EC_EINVAL,
+				 "EDGECAP_SIGNING_SECRET is required with EDGECAP_EDGE_LISTEN");
+	return 0;
+}
+
+int api_config_read(const struct settings *s, struct api_config *ret, struct error *err)
+{
+	bool given = false;
+	struct api_config c = {
+		.database_url = settings_str(s, "EDGECAP_DATABASE_URL"),
+		.database_connections = (uint32_t)settings_u64(s, "EDGECAP_DATABASE_CONNECTIONS"),
+		.storage_url = settings_str(s, "EDGECAP_STORAGE"),
+		.upload_url = settings_str(s, "EDGECAP_UPLOAD_URL"),
+		.signing_secret = settings_str(s, "EDGECAP_SIGNING_SECRET"),
+		.drain_ms = settings_u64(s, "EDGECAP_DRAIN"),
+		.request_rate_per_s = (uint32_t)settings_u64(s, "EDGECAP_REQUEST_RATE"),
+		.request_burst = (uint32_t)settings_u64(s, "EDGECAP_REQUEST_BURST"),
+		.requests_max = (uint32_t)settings_u64(s, "EDGECAP_REQUESTS_MAX"),
+		.connections_max = (uint32_t)settings_u64(s, "EDGECAP_CONNECTIONS_MAX"),
+		.reuseport = settings_bool(s, "EDGECAP_REUSEPORT"),
+	};
+
+	if (read_address(s, "EDGECAP_LISTEN", &c.tenants, &given, err) < 0 ||
+	    read_address(s, "EDGECAP_EDGE_LISTEN", &c.edge, &c.has_edge, err) < 0 ||
+	    read_address(s, "EDGECAP_OPS_LISTEN", &c.ops, &c.has_ops, err) < 0)
+		return EC_EINVAL;
+	if (selection_parse(bytes_of(settings_str(s, "EDGECAP_SELECTION")), &c.selection, err) < 0)
+		return error_prefix(err, "EDGECAP_SELECTION");
+	if (log_level_parse(bytes_of(settings_str(s, "EDGECAP_LOG_LEVEL")), &c.log_level) < 0)
+		return error_set(err, EC_EINVAL,
+				 "EDGECAP_LOG_LEVEL must be debug, info, warn or error, not \"%s\"",
+				 settings_str(s, "EDGECAP_LOG_LEVEL"));
+	int r = check(&c, err);
+	if (r == 0)
+		*ret = c;
+	return r;
+}

@@ -1,0 +1,35 @@
+/* The API's settings, read once at the start. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/listen.h"
+#include "base/attr.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/settings.h"
+#include "packet/selection.h"
+
+/* What main gives to settings_read. */
+extern const struct settings_program api_settings;
+
+struct api_config {
+	struct api_address tenants, edge, ops;
+	bool has_edge, has_ops;
+	const char *database_url;
+	uint32_t database_connections;
+	const char *storage_url, *upload_url,
+		*signing_secret;    /* the last two NULL without samplers */
+	struct selection selection; /* of new jobs; the hash's secret is each job's own */
+	uint64_t drain_ms;
+	uint32_t request_rate_per_s, request_burst;
+	uint32_t requests_max, connections_max;
+	bool reuseport;
+	enum log_level log_level;
+};
+
+/* Check and convert. settings: read with api_settings, borrowed for the life of *ret.
+ * Returns 0, or EC_EINVAL with a message that names the setting. */
+int api_config_read(const struct settings *settings, struct api_config *ret,
+		    struct error *err) EC_MUST_CHECK;

@@ -1,0 +1,148 @@
+#include "api/edge.h"
+
+#include <stdlib.h>
+
+#include "api/app.h"
+#include "api/edge_auth.h"
+#include "api/edge_objects.h"
+#include "base/clock.h"
+#include "base/limits.h"
+
+struct edge {
+	struct edge_config config;
+	struct board *board;
+	struct edge_auth *auth;
+	struct edge_sync *sync;
+	struct edge_queue *queue;
+	edge_closed_cb closed;
+	void *closed_arg;
+};
+
+static int sign_upload(void *arg, const char *key, int64_t now_us, char *dst)
+{
+	struct edge *e = arg;
+	return store_presign_put(e->config.store, key, LIMIT_CHUNK_BYTES, now_us,
+				 LIMIT_UPLOAD_URL_TTL_S, dst);
+}
+
+static void on_unloaded(void *arg)
+{
+	struct edge *e = arg;
+	edge_queue_kick(e->queue);
+}
+
+static void on_registry_changed(void *arg)
+{
+	struct edge *e = arg;
+	edge_auth_flush(e->auth);
+}
+
+static void edge_free(struct edge *e)
+{
+	edge_auth_free(e->auth);
+	board_free(e->board);
+	free(e);
+}
+
+/* Make the parts that need no clean-up by the loop. */
+static int parts_new(struct edge *e)
+{
+	struct edge_sync_config sync = {
+		.loop = e->config.loop,
+		.signer = {e, sign_upload},
+		.unloaded = on_unloaded,
+		.arg = e,
+	};
+	e->auth = edge_auth_new(e->config.jq);
+	if (!e->auth || !(e->sync = edge_sync_new(&sync)))
+		return EC_ENOMEM;
+	struct board_events events = {e->sync, edge_sync_wake};
+	e->board = board_new(&events);
+	if (!e->board)
+		return EC_ENOMEM;
+	edge_sync_board(e->sync, e->board);
+	return 0;
+}
+
+static void on_sync_abandoned(void *arg)
+{
+	edge_free(arg);
+}
+
+int edge_open(const struct edge_config *config, struct edge **ret, struct error *err)
+{
+	struct edge *e = calloc(1, sizeof(*e));
+	if (!e)
+		return error_set(err, EC_ENOMEM, "no memory for the edge");
+	e->config = *config;
+	int rc = parts_new(e);
+	if (rc) {
+		(void)error_set(err, rc, "no memory for the edge");
+	} else {
+		struct edge_queue_config queue = {
+			.loop = config->loop,
+			.board = e->board,
+			.jq = config->jq,
+			.replica = id_new_v7(clock_wall_now_us()),
+			.registry_changed = on_registry_changed,
+			.arg = e,
+		};
+		rc = edge_queue_open(&queue, &e->queue, err);
+	}
+	if (rc == 0) {
+		*ret = e;
+		return 0;
+	}
+	if (e->sync)
+		edge_sync_close(e->sync, on_sync_abandoned, e);
+	else
+		edge_free(e);
+	return rc;
+}
+
+static void on_queue_closed(void *arg)
+{
+	struct edge *e = arg;
+	edge_closed_cb cb = e->closed;
+	void *cb_arg = e->closed_arg;
+	edge_free(e);
+	cb(cb_arg);
+}
+
+static void on_sync_closed(void *arg)
+{
+	struct edge *e = arg;
+	edge_queue_close(e->queue, on_queue_closed, e);
+}
+
+void edge_close(struct edge *e, edge_closed_cb cb, void *arg)
+{
+	e->closed = cb;
+	e->closed_arg = arg;
+	edge_sync_close(e->sync, on_sync_closed, e);
+}
+
+static void on_authenticated(void *arg, struct api_request *r, const struct jq_sampler *sampler)
+{
+	struct edge *e = arg;
+	edge_sync_take(e->sync, r, sampler);
+}
+
+void api_serve_edge_sync(struct api_request *r)
+{
+	struct edge *e = api_request_app(r)->edge;
+	edge_auth_request(e->auth, r, uv_now(e->config.loop), on_authenticated, e);
+}
+
+void api_serve_edge_object(struct api_request *r)
+{
+	struct edge *e = api_request_app(r)->edge;
+	edge_object_put(r, e->config.store, e->config.signing_secret);
+}
+
+void edge_stats_get(const struct edge *e, struct edge_stats *ret)
+{
+	board_stats_get(e->board, &ret->board);
+	edge_sync_stats_get(e->sync, &ret->sync);
+	edge_queue_stats_get(e->queue, &ret->queue);
+}

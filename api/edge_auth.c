@@ -1,0 +1,153 @@
+#include "api/edge_auth.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/id_map.h"
+#include "base/limits.h"
+
+enum { TEXT_BYTES = LIMIT_NAME_BYTES + 1 };
+
+struct entry {
+	struct digest token;
+	uint64_t until_ms;
+	struct id id;
+	char name[TEXT_BYTES], colo[TEXT_BYTES];
+};
+
+/* entries: by the first half of the token's digest. */
+struct edge_auth {
+	struct jq *jq;
+	struct id_map entries;
+};
+
+/* A look-up under way. */
+struct lookup {
+	struct edge_auth *auth;
+	struct api_request *request;
+	struct digest token;
+	uint64_t now_ms;
+	edge_auth_cb cb;
+	void *arg;
+};
+
+static struct id key_of(const struct digest *token)
+{
+	char hex[DIGEST_HEX_BYTES];
+	struct id key = {{0}};
+	digest_hex(token, hex);
+	memcpy(key.hex, hex, ID_HEX_LEN);
+	return key;
+}
+
+struct edge_auth *edge_auth_new(struct jq *jq)
+{
+	struct edge_auth *a = calloc(1, sizeof(*a));
+	if (a)
+		a->jq = jq;
+	return a;
+}
+
+void edge_auth_flush(struct edge_auth *a)
+{
+	size_t pos = 0;
+	for (struct entry *e; (e = id_map_next(&a->entries, &pos));)
+		free(e);
+	id_map_fini(&a->entries);
+}
+
+void edge_auth_free(struct edge_auth *a)
+{
+	if (!a)
+		return;
+	edge_auth_flush(a);
+	free(a);
+}
+
+/* Remember a token that was right. Without memory it is looked up again next time. */
+static void entry_remember(const struct lookup *l, const struct jq_sampler *sampler)
+{
+	struct id key = key_of(&l->token);
+	struct entry *e = id_map_get(&l->auth->entries, &key);
+	if (!e) {
+		e = calloc(1, sizeof(*e));
+		if (!e || id_map_put(&l->auth->entries, &key, e)) {
+			free(e);
+			return;
+		}
+	}
+	e->token = l->token;
+	e->until_ms = l->now_ms + EDGE_AUTH_TTL_MS;
+	e->id = sampler->id;
+	(void)snprintf(e->name, sizeof(e->name), "%s", sampler->name);
+	(void)snprintf(e->colo, sizeof(e->colo), "%s", sampler->colo);
+}
+
+static void identify(struct api_request *r, const struct jq_sampler *sampler)
+{
+	char actor[TEXT_BYTES + 8];
+	(void)snprintf(actor, sizeof(actor), "sampler:%s", sampler->name);
+	struct api_identity identity = {.credential = sampler->id, .actor = actor};
+	api_request_identify(r, &identity);
+}
+
+static void on_sampler(void *arg, const struct error *err, const struct jq_sampler *sampler)
+{
+	struct lookup *l = arg;
+	if (sampler) {
+		entry_remember(l, sampler);
+		identify(l->request, sampler);
+		l->cb(l->arg, l->request, sampler);
+	} else if (err->code == EC_EAUTH) {
+		api_answer_error(l->request, API_UNAUTHENTICATED, NULL);
+	} else {
+		api_answer_busy(l->request, API_OVERLOADED, 1, "The database is not reachable");
+	}
+	free(l);
+}
+
+/* The token of "Bearer <token>". Returns 0, EC_ENOTFOUND (no header) or EC_EFORMAT. */
+static int bearer_token(const struct api_request *r, struct bytes *ret)
+{
+	static const char scheme[] = "Bearer ";
+	struct bytes value;
+	size_t count = api_request_header(r, "authorization", &value);
+	if (count == 0)
+		return EC_ENOTFOUND;
+	size_t n = sizeof(scheme) - 1;
+	if (count > 1 || value.n <= n || value.n - n > LIMIT_CREDENTIAL_BYTES ||
+	    strncasecmp((const char *)value.p, scheme, n) != 0)
+		return EC_EFORMAT;
+	*ret = (struct bytes){value.p + n, value.n - n};
+	return 0;
+}
+
+void edge_auth_request(struct edge_auth *a, struct api_request *r, uint64_t now_ms, edge_auth_cb cb,
+		       void *arg)
+{
+	struct bytes token;
+	int rc = bearer_token(r, &token);
+	if (rc) {
+		api_answer_error(r, rc == EC_ENOTFOUND ? API_NO_CREDENTIALS : API_MALFORMED,
+				 rc == EC_ENOTFOUND ? "Authorization is required" : NULL);
+		return;
+	}
+	struct digest digest = digest_sha256(token);
+	struct id key = key_of(&digest);
+	const struct entry *e = id_map_get(&a->entries, &key);
+	if (e && now_ms < e->until_ms && digest_equal(&e->token, &digest, sizeof(digest))) {
+		struct jq_sampler sampler = {.id = e->id, .name = e->name, .colo = e->colo};
+		identify(r, &sampler);
+		cb(arg, r, &sampler);
+		return;
+	}
+	struct lookup *l = calloc(1, sizeof(*l));
+	if (!l) {
+		api_answer_busy(r, API_OVERLOADED, 1, NULL);
+		return;
+	}
+	*l = (struct lookup){a, r, digest, now_ms, cb, arg};
+	jq_auth_sampler(a->jq, &digest, on_sampler, l);
+}

@@ -1,0 +1,192 @@
+/* POST /pcaps (pcap_handlers.h). */
+#include <string.h>
+
+#include "api/app.h"
+#include "api/envelope.h"
+#include "api/failure.h"
+#include "api/metrics.h"
+#include "api/pcap_handlers.h"
+#include "api/pcap_request.h"
+#include "api/pcap_view.h"
+#include "base/clock.h"
+#include "base/limits.h"
+
+/* A submission while the job queue decides. */
+struct submit_call {
+	struct api_request *r;
+	struct pcap_request request;
+};
+
+static const char *outcome_text(enum jq_submit_outcome o)
+{
+	switch (o) {
+	case JQ_SUBMIT_CREATED:
+		return "created";
+	case JQ_SUBMIT_REPLAYED:
+		return "replayed";
+	case JQ_SUBMIT_KEY_REUSED:
+		return "key_reused";
+	case JQ_SUBMIT_RATE:
+		return "rate";
+	case JQ_SUBMIT_RUNNING:
+		return "running";
+	case JQ_SUBMIT_NO_PREFIX:
+		return "no_prefix";
+	case JQ_SUBMIT_OUT_OF_SCOPE:
+		return "out_of_scope";
+	case JQ_SUBMIT_NO_ACCOUNT:
+		return "no_account";
+	}
+	return "";
+}
+
+/* The first answer and its repetition are the same bytes: both show the job as it was submitted. */
+static void answer_job(const struct submit_call *call, const struct job *job)
+{
+	cJSON *messages = api_messages_new();
+
+	for (size_t i = 0; i < call->request.message_count; i++)
+		api_messages_add(messages, call->request.messages[i]);
+	api_answer_list(call->r, pcap_view(job, true), messages, NULL);
+}
+
+static void answer_out_of_scope(struct api_request *r)
+{
+	struct field_errors errors = {.count = 0};
+
+	field_errors_add(&errors, "/filter_v1",
+			 "the filter can match nothing: it lies wholly outside the account's "
+			 "registered prefixes");
+	api_answer_faults(r, &errors);
+}
+
+static void on_submitted(void *arg, const struct error *err, const struct jq_submit_result *result)
+{
+	struct submit_call *call = arg;
+	struct api_request *r = call->r;
+
+	if (err) {
+		api_answer_failure(r, err);
+		return;
+	}
+	api_metrics_submitted(api_request_app(r)->metrics, outcome_text(result->outcome));
+	switch (result->outcome) {
+	case JQ_SUBMIT_CREATED:
+	case JQ_SUBMIT_REPLAYED:
+		answer_job(call, result->job);
+		return;
+	case JQ_SUBMIT_KEY_REUSED:
+		api_answer_error(r, API_KEY_REUSED, NULL);
+		return;
+	case JQ_SUBMIT_RATE:
+		api_answer_busy(r, API_TOO_MANY, result->retry_after_s,
+				"One packet capture is accepted every %u seconds; the next in %u",
+				result->limit, result->retry_after_s);
+		return;
+	case JQ_SUBMIT_RUNNING:
+		api_answer_busy(r, API_TOO_MANY, result->retry_after_s,
+				"The account's limit of %u packet captures at once is reached",
+				result->limit);
+		return;
+	case JQ_SUBMIT_NO_PREFIX:
+		api_answer_error(r, API_FORBIDDEN,
+				 "The account has no registered prefixes: it can capture nothing");
+		return;
+	case JQ_SUBMIT_OUT_OF_SCOPE:
+		answer_out_of_scope(r);
+		return;
+	case JQ_SUBMIT_NO_ACCOUNT:
+		api_answer_error(r, API_FORBIDDEN, NULL);
+		return;
+	}
+}
+
+/* Idempotency-Key: 1 to 255 printable ASCII characters. *ret: NULL when there is none. False: answered. */
+static bool read_key(struct api_request *r, const char **ret)
+{
+	struct bytes key;
+	size_t count = api_request_header(r, "idempotency-key", &key);
+	bool good = key.n > 0 && key.n <= LIMIT_IDEMPOTENCY_KEY_BYTES;
+
+	*ret = NULL;
+	if (count == 0)
+		return true;
+	for (size_t i = 0; good && i < key.n; i++)
+		good = key.p[i] >= ' ' && key.p[i] < 0x7f;
+	if (count > 1 || !good) {
+		api_answer_error(
+			r, API_MALFORMED,
+			"Idempotency-Key must occur once, with 1 to 255 printable characters");
+		return false;
+	}
+	*ret = arena_strndup(api_request_arena(r), key);
+	if (!*ret)
+		api_answer_error(r, API_INTERNAL, NULL);
+	return *ret != NULL;
+}
+
+/* The headers that say how the body is to be read. False: answered. */
+static bool read_type(struct api_request *r, struct bytes *ret)
+{
+	struct bytes encoding;
+
+	if (api_request_header(r, "content-type", ret) > 1) {
+		api_answer_error(r, API_MALFORMED, "Content-Type occurs more than once");
+		return false;
+	}
+	if (api_request_header(r, "content-encoding", &encoding) > 0 &&
+	    !bytes_equal(encoding, bytes_of("identity"))) {
+		api_answer_error(r, API_INVALID, "Content-Encoding is not supported");
+		return false;
+	}
+	return true;
+}
+
+/* Read the request into call. False: answered. */
+static bool read_call(struct api_request *r, struct submit_call *call)
+{
+	struct field_errors errors = {.count = 0};
+	struct bytes type;
+
+	if (!read_type(r, &type))
+		return false;
+	int code = pcap_request_parse(type, api_request_body(r), api_request_arena(r),
+				      &call->request, &errors);
+	if (code == EC_EINVAL)
+		api_answer_faults(r, &errors);
+	else if (code < 0)
+		api_answer_error(r, API_INTERNAL, NULL);
+	return code == 0;
+}
+
+void pcap_serve_submit(struct api_request *r)
+{
+	struct api_app *app = api_request_app(r);
+	struct submit_call *call = arena_alloc(api_request_arena(r), sizeof(*call));
+	const char *key = NULL;
+
+	if (!call) {
+		api_answer_error(r, API_INTERNAL, NULL);
+		return;
+	}
+	call->r = r;
+	if (!read_key(r, &key) || !read_call(r, call))
+		return;
+	struct jq_submit submit = {
+		.account = api_request_param_id(r, 0),
+		.id = id_new_v7(clock_wall_now_us()),
+		.type = call->request.type,
+		.system = call->request.system,
+		.time_limit_s = call->request.time_limit_s,
+		.packet_limit = call->request.packet_limit,
+		.filter_json = call->request.filter_json,
+		.filter = call->request.filter,
+		.selection = app->config.selection,
+		.idempotency_key = key,
+		.body_sha256 = digest_sha256(api_request_body(r)),
+		.actor = pcap_actor(r),
+	};
+	if (submit.selection.method == SELECT_HASH)
+		random_bytes(submit.selection.secret, sizeof(submit.selection.secret));
+	jq_submit(app->jq, &submit, on_submitted, call);
+}

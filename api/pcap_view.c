@@ -1,0 +1,142 @@
+#include "api/pcap_view.h"
+
+#include <string.h>
+
+#include "api/envelope.h"
+#include "base/json.h"
+
+static bool is_pending(const struct job *job)
+{
+	return strcmp(job_stage_status(job->stage), "pending") == 0;
+}
+
+/* filter_v1 as it was sent. */
+static void add_filter(cJSON *obj, const struct job *job)
+{
+	cJSON *filter = cJSON_Parse(job->filter_json);
+
+	json_add_item(obj, "filter_v1", cJSON_IsObject(filter) ? filter : cJSON_CreateObject());
+	if (!cJSON_IsObject(filter))
+		cJSON_Delete(filter);
+}
+
+/* While pending the hosts may together report more than the file will have. */
+static void add_packets(cJSON *obj, const struct job *job, bool as_submitted)
+{
+	uint64_t captured = as_submitted ? 0 : job->packets_captured;
+
+	if (captured > job->packet_limit)
+		captured = job->packet_limit;
+	bool pending = as_submitted || is_pending(job);
+	json_add_int(obj, "packets_remaining",
+		     pending ? (int64_t)(job->packet_limit - captured) : 0);
+	json_add_int(obj, "packets_captured", (int64_t)captured);
+}
+
+/* {code, limit, value}: the limit that was set and what was reached of it; null where there is none. */
+static void add_stop_reason(cJSON *obj, const struct job *job)
+{
+	cJSON *reason = json_add_object(obj, "stop_reason");
+	int64_t limit = -1, value = -1;
+
+	switch (job->stop_reason) {
+	case STOP_TIME_LIMIT:
+		limit = value = job->time_limit_s;
+		break;
+	case STOP_PACKET_LIMIT:
+		limit = job->packet_limit;
+		value = (int64_t)job->packets_captured;
+		break;
+	case STOP_NO_HOST:
+	case STOP_LOST:
+		value = job->parts.lost;
+		limit = job->parts.total;
+		break;
+	case STOP_NONE:
+	case STOP_REQUESTED:
+		break;
+	}
+	json_add_str(reason, "code", stop_reason_text(job->stop_reason));
+	json_add_item(reason, "limit",
+		      limit < 0 ? cJSON_CreateNull() : cJSON_CreateNumber((double)limit));
+	json_add_item(reason, "value",
+		      value < 0 ? cJSON_CreateNull() : cJSON_CreateNumber((double)value));
+}
+
+/* The method and its parameters; the secret that keys the hash stays here. */
+static void add_sampling(cJSON *obj, const struct job *job)
+{
+	cJSON *sampling = json_add_object(obj, "sampling");
+	struct selection s = job->selection;
+
+	memset(s.secret, 0, sizeof(s.secret));
+	if (sampling)
+		selection_to_json(&s, sampling);
+	cJSON_DeleteItemFromObjectCaseSensitive(sampling, "secret");
+}
+
+static void add_samplers(cJSON *obj, const struct job *job, bool as_submitted)
+{
+	cJSON *samplers = json_add_object(obj, "samplers");
+	struct part_counts n = job->parts;
+
+	if (as_submitted)
+		n = (struct part_counts){.total = n.total, .assigned = n.total};
+	json_add_int(samplers, "total", n.total);
+	json_add_int(samplers, "assigned", n.assigned);
+	json_add_int(samplers, "running", n.running);
+	json_add_int(samplers, "done", n.done);
+	json_add_int(samplers, "failed", n.failed);
+	json_add_int(samplers, "lost", n.lost);
+}
+
+/* What only an ended or stopping job has. */
+static void add_ending(cJSON *obj, const struct job *job)
+{
+	if (job->error_message && *job->error_message)
+		json_add_str(obj, "error_message", job->error_message);
+	if (job->stop_requested)
+		json_add_bool(obj, "stop_requested", true);
+	if (job->completed_us)
+		json_add_time(obj, "completed", job->completed_us);
+	if (job->expires_us)
+		json_add_time(obj, "expires", job->expires_us);
+	if (job->stop_reason != STOP_NONE)
+		add_stop_reason(obj, job);
+	if (job->stage == JOB_DONE || job->stage == JOB_EXPIRED)
+		json_add_int(obj, "bytes", (int64_t)job->pcap_bytes);
+}
+
+cJSON *pcap_view(const struct job *job, bool as_submitted)
+{
+	cJSON *obj = cJSON_CreateObject();
+
+	json_add_str(obj, "id", job->id.hex);
+	json_add_time(obj, "submitted", job->submitted_us);
+	json_add_str(obj, "type", job->type);
+	json_add_str(obj, "system", job->system);
+	json_add_int(obj, "time_limit", job->time_limit_s);
+	json_add_int(obj, "packet_limit", job->packet_limit);
+	add_filter(obj, job);
+	json_add_str(obj, "status", as_submitted ? "pending" : job_stage_status(job->stage));
+	add_packets(obj, job, as_submitted);
+	if (!as_submitted)
+		add_ending(obj, job);
+	add_sampling(obj, job);
+	add_samplers(obj, job, as_submitted);
+	return obj;
+}
+
+cJSON *pcap_view_messages(const struct job *job)
+{
+	AUTO_JSON cJSON *warnings = job->warnings_json ? cJSON_Parse(job->warnings_json) : NULL;
+	cJSON *messages = api_messages_new();
+	const cJSON *text = NULL;
+
+	cJSON_ArrayForEach(text, warnings)
+	{
+		if (cJSON_IsString(text))
+			api_messages_add(messages, text->valuestring);
+	}
+	return messages;
+}
