@@ -291,14 +291,17 @@ static int open_all(struct service *s, struct error *err)
 {
 	const struct service_config *c = s->config;
 	struct jq_config queue = {.database_url = c->database_url,
+				  .listen_url = c->listen_url,
 				  .connections = c->database_connections,
 				  .application = "edgecap-assembler"};
 	int r = store_open(&s->loop, &c->jobs.store, &s->store, err);
 
-	if (r == 0)
-		r = jq_open(&s->loop, &queue, &s->jq, err);
-	if (r == 0)
-		r = jq_listen(s->jq, on_notify, s, &s->listener, err);
+	if (r < 0)
+		return error_prefix(err, "EDGECAP_STORAGE");
+	r = jq_open(&s->loop, &queue, &s->jq, err);
+	if (r < 0)
+		return error_prefix(err, "EDGECAP_DATABASE_URL");
+	r = jq_listen(s->jq, on_notify, s, &s->listener, err);
 	if (r == 0)
 		r = jobs_new(&s->loop, s->jq, &c->jobs, &s->jobs, err);
 	if (r < 0)

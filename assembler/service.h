@@ -10,6 +10,7 @@
 
 struct service_config {
 	const char *database_url;
+	const char *listen_url; /* for LISTEN; NULL: database_url */
 	uint32_t database_connections;
 	uint32_t history_months; /* rows older than this are dropped */
 	struct jobs_config jobs;

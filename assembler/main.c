@@ -1,0 +1,113 @@
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "assembler/service.h"
+#include "base/log.h"
+#include "base/settings.h"
+
+static const struct setting table[] = {
+	{.name = "EDGECAP_DATABASE_URL",
+	 .kind = SETTING_SECRET,
+	 .help = "PostgreSQL, as the role edgecap_assembler"},
+	{.name = "EDGECAP_DATABASE_LISTEN_URL",
+	 .kind = SETTING_SECRET,
+	 .optional = true,
+	 .help = "PostgreSQL itself for LISTEN, where the other leads to pgbouncer"},
+	{.name = "EDGECAP_STORAGE",
+	 .kind = SETTING_STR,
+	 .help = "where chunks and files are: file:///absolute/directory"},
+	{.name = "EDGECAP_WORKERS",
+	 .kind = SETTING_INT,
+	 .fallback = "1",
+	 .min = 1,
+	 .max = JOBS_WORKERS_MAX,
+	 .help = "jobs assembled at once"},
+	{.name = "EDGECAP_LEASE",
+	 .kind = SETTING_DURATION,
+	 .fallback = "30s",
+	 .min = 1000,
+	 .max = 600 * 1000,
+	 .help = "a job of an assembler that died is taken over after this"},
+	{.name = "EDGECAP_RETENTION",
+	 .kind = SETTING_DURATION,
+	 .fallback = "7d",
+	 .min = 1000,
+	 .max = UINT64_C(3650) * 86400 * 1000,
+	 .help = "a job's files are removed after this"},
+	{.name = "EDGECAP_HISTORY_MONTHS",
+	 .kind = SETTING_INT,
+	 .fallback = "13",
+	 .min = 1,
+	 .max = 1200,
+	 .help = "jobs are forgotten after this"},
+	{.name = "EDGECAP_DATABASE_CONNECTIONS",
+	 .kind = SETTING_INT,
+	 .fallback = "2",
+	 .min = 1,
+	 .max = JQ_CONNECTIONS_MAX,
+	 .help = "connections to PostgreSQL, besides the one that listens"},
+	{.name = "EDGECAP_LOG_LEVEL",
+	 .kind = SETTING_STR,
+	 .fallback = "info",
+	 .min = 1,
+	 .max = 8,
+	 .help = "debug, info, warn or error"},
+};
+
+static const struct settings_program program = {
+	.prog = "edgecap-assembler",
+	.about = "Merges what the edge hosts captured for a job into one file.",
+	.table = table,
+	.count = ARRAY_LEN(table),
+};
+
+static struct service_config config_from(const struct settings *s)
+{
+	return (struct service_config){
+		.database_url = settings_str(s, "EDGECAP_DATABASE_URL"),
+		.listen_url = settings_str(s, "EDGECAP_DATABASE_LISTEN_URL"),
+		.database_connections = (uint32_t)settings_u64(s, "EDGECAP_DATABASE_CONNECTIONS"),
+		.history_months = (uint32_t)settings_u64(s, "EDGECAP_HISTORY_MONTHS"),
+		.jobs = {.workers = (uint32_t)settings_u64(s, "EDGECAP_WORKERS"),
+			 .lease_ms = (uint32_t)settings_u64(s, "EDGECAP_LEASE"),
+			 .retention_ms = settings_u64(s, "EDGECAP_RETENTION"),
+			 .store = {.url = settings_str(s, "EDGECAP_STORAGE")}},
+	};
+}
+
+static int fail(const char *text)
+{
+	(void)fprintf(stderr, "edgecap-assembler: %s\n", text);
+	return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	struct settings *settings = NULL;
+	enum settings_outcome outcome = SETTINGS_RUN;
+	enum log_level level = LOG_INFO;
+	struct error err = {0};
+
+	if (settings_read(&program, argc, argv, &settings, &outcome, &err) < 0)
+		return fail(err.text);
+	if (outcome == SETTINGS_EXIT) {
+		settings_free(settings);
+		return EXIT_SUCCESS;
+	}
+	if (log_level_parse(bytes_of(settings_str(settings, "EDGECAP_LOG_LEVEL")), &level) < 0) {
+		settings_free(settings);
+		return fail("EDGECAP_LOG_LEVEL: one of debug, info, warn, error");
+	}
+	log_init("edgecap-assembler", level);
+	(void)signal(SIGPIPE, SIG_IGN);
+	struct service_config config = config_from(settings);
+	int r = service_run(&config, &err);
+	if (r < 0)
+		log_event(LOG_ERROR, "ended", "code", error_name(r), "reason", err.text,
+			  (char *)NULL);
+	else
+		log_event(LOG_INFO, "ended", (char *)NULL);
+	settings_free(settings);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
