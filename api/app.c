@@ -28,6 +28,7 @@ static int open_services(struct api_app *app, struct error *err)
 {
 	const struct api_config *c = &app->config;
 	const struct jq_config jq = {.database_url = c->database_url,
+				     .listen_url = c->database_listen_url,
 				     .connections = c->database_connections,
 				     .application = "edgecap-api"};
 	const struct store_config store = {

@@ -18,6 +18,7 @@ struct api_config {
 	struct api_address tenants, edge, ops;
 	bool has_edge, has_ops;
 	const char *database_url;
+	const char *database_listen_url; /* NULL: database_url */
 	uint32_t database_connections;
 	const char *storage_url, *upload_url,
 		*signing_secret;    /* the last two NULL without samplers */

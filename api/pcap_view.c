@@ -47,13 +47,12 @@ static void add_stop_reason(cJSON *obj, const struct job *job)
 		limit = job->packet_limit;
 		value = (int64_t)job->packets_captured;
 		break;
-	case STOP_NO_HOST:
 	case STOP_LOST:
-		value = job->parts.lost;
-		limit = job->parts.total;
+		value = job->parts.lost; /* hosts; none is tolerated, so there is no limit */
 		break;
 	case STOP_NONE:
 	case STOP_REQUESTED:
+	case STOP_NO_HOST:
 		break;
 	}
 	json_add_str(reason, "code", stop_reason_text(job->stop_reason));
