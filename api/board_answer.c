@@ -77,6 +77,7 @@ static int part_fill(struct board_part *p, const struct board_signer *signer, in
 		memcpy(down->scope.prefixes, j->scope.prefixes,
 		       j->scope.count * sizeof(*down->scope.prefixes));
 	}
+	p->told = down->desired;
 	p->told_us = now_us;
 	p->rescoped = false;
 	return grants_fill(p, signer, now_us, a, down);
@@ -101,6 +102,7 @@ int board_answer(struct board *b, const struct id *sampler, const struct board_s
 			*down = (struct sync_down_part){.account = p->job->account,
 							.pcap = p->job->pcap,
 							.desired = SYNC_FORGET};
+			p->told = SYNC_FORGET;
 			p->told_us = now_us;
 			ret->part_count++;
 		} else if (!over && (p->state == PART_ASSIGNED ||

@@ -155,14 +155,25 @@ static bool grants_low(const struct board_part *p, int64_t now_us)
 	return false;
 }
 
-/* Is there something to say about this part that the sampler does not know? Not counting when it was said. */
-static bool part_wants(const struct board_part *p)
+/* Is there something to say about this part that the sampler does not know, and what? Whether it was said already does not
+ * count here. */
+static bool part_wants(const struct board_part *p, enum sync_desired *ret)
 {
-	if (p->recorded || p->job->ended_us)
+	if (p->recorded || p->job->ended_us) {
+		*ret = SYNC_FORGET;
 		return p->reported;
+	}
+	*ret = p->job->stop ? SYNC_STOP : SYNC_RUN;
 	if (!p->reported)
 		return p->state == PART_ASSIGNED;
 	return p->state == PART_RUNNING && p->ended_us == 0 && p->job->stop;
+}
+
+/* When to say what a part wants: now, or a while after the same was said. */
+static int64_t part_due(const struct board_part *p, enum sync_desired want, int64_t now_us)
+{
+	bool said = p->told_us && p->told == want;
+	return said ? p->told_us + BOARD_TELL_AGAIN_US : now_us;
 }
 
 static bool unknown_verified(const struct board_sampler *s, const struct board_unknown *u)
@@ -181,9 +192,10 @@ static int64_t speak_at(const struct board_sampler *s, int64_t now_us)
 			return now_us;
 		if (p->missed && s->seen_us + BOARD_MISSED_US < at)
 			at = s->seen_us + BOARD_MISSED_US;
-		if (!part_wants(p))
+		enum sync_desired want;
+		if (!part_wants(p, &want))
 			continue;
-		int64_t due = p->told_us ? p->told_us + BOARD_TELL_AGAIN_US : now_us;
+		int64_t due = part_due(p, want, now_us);
 		at = due < at ? due : at;
 	}
 	for (size_t i = 0; i < s->unknown_count; i++) {

@@ -39,7 +39,8 @@ struct board_part {
 	bool flushing;
 	bool rescoped;   /* the scope changed and the sampler was not told yet */
 	uint8_t missed;  /* messages in a row that did not report it although it runs */
-	int64_t told_us; /* when it was last told something that it has not confirmed; 0 never */
+	int64_t told_us; /* when `told` was last said; 0 never */
+	enum sync_desired told;
 	int64_t granted_us;
 	struct board_stream streams[LIMIT_STREAMS];
 	/* what goes into jq_progress */

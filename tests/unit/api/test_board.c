@@ -173,6 +173,23 @@ static void test_new_part_is_told_once_then_again_after_a_second(void **state)
 	assert_int_equal(say(f, T0 + 2 * S, true, NULL), BOARD_ANSWER);
 }
 
+/* The first build answered a stop or a forget only a second after the run. */
+static void test_another_order_does_not_wait_for_the_one_before(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	f->part.ledger.captured = 100;
+	assert_int_equal(say(f, T0 + S / 4, true, NULL), BOARD_HOLD);
+	flush(f, true, true, false, T0 + S / 4);
+	assert_int_equal(say(f, T0 + S / 4, false, NULL), BOARD_ANSWER);
+	assert_int_equal(answer(f, T0 + S / 4).parts[0].desired, SYNC_STOP);
+	f->part.state = SYNC_PART_DONE;
+	assert_int_equal(say(f, T0 + S / 3, true, NULL), BOARD_HOLD);
+	flush(f, true, true, true, T0 + S / 3);
+	assert_int_equal(say(f, T0 + S / 3, false, NULL), BOARD_ANSWER);
+	assert_int_equal(answer(f, T0 + S / 3).parts[0].desired, SYNC_FORGET);
+}
+
 static void test_late_host_does_not_outlive_the_deadline(void **state)
 {
 	struct fixture *f = *state;
@@ -414,6 +431,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_new_part_is_told_once_then_again_after_a_second),
+		T(test_another_order_does_not_wait_for_the_one_before),
 		T(test_late_host_does_not_outlive_the_deadline),
 		T(test_older_message_is_stale),
 		T(test_budget_stops_the_sampler),
