@@ -16,7 +16,7 @@ const char *error_name(int code)
 	return "unknown";
 }
 
-int error_set(struct error *err, int code, const char *fmt, ...)
+int(error_set)(struct error *err, int code, const char *fmt, ...)
 {
 	EC_ASSERT(code < 0);
 	if (!err)
@@ -29,7 +29,7 @@ int error_set(struct error *err, int code, const char *fmt, ...)
 	return code;
 }
 
-int error_set_errno(struct error *err, int code, int errnum, const char *fmt, ...)
+int(error_set_errno)(struct error *err, int code, int errnum, const char *fmt, ...)
 {
 	EC_ASSERT(code < 0);
 	if (!err)

@@ -53,6 +53,21 @@ int error_set(struct error *err, int code, const char *fmt, ...) EC_PRINTF(3, 4)
  * errnum: an errno value saved by the caller right after the failing call. Returns code. */
 int error_set_errno(struct error *err, int code, int errnum, const char *fmt, ...) EC_PRINTF(4, 5);
 
+/* Both show the compiler and the analyzers which code comes back: they take "failed, but returned 0" for
+ * possible otherwise. */
+#define error_set(err, code, ...)                                                                  \
+	__extension__({                                                                            \
+		const int ec_code_ = (code);                                                       \
+		(void)error_set((err), ec_code_, __VA_ARGS__);                                     \
+		ec_code_;                                                                          \
+	})
+#define error_set_errno(err, code, errnum, ...)                                                    \
+	__extension__({                                                                            \
+		const int ec_code_ = (code);                                                       \
+		(void)error_set_errno((err), ec_code_, (errnum), __VA_ARGS__);                     \
+		ec_code_;                                                                          \
+	})
+
 /* Put "what: " in front of the text already in err and return err->code.
  * err: holds an error; may be NULL (returns EC_EINTERNAL then). fmt: the prefix. */
 int error_prefix(struct error *err, const char *fmt, ...) EC_PRINTF(2, 3);
