@@ -48,6 +48,7 @@ struct part_chunk {
 	uint64_t retry_ms; /* not before, CLOCK_MONOTONIC */
 };
 
+/* A list of chunks. */
 TAILQ_HEAD(part_chunks, part_chunk);
 
 /* A URL to put a chunk to. */
@@ -68,6 +69,7 @@ struct part_stream {
 
 struct part {
 	TAILQ_ENTRY(part) link;
+	struct agent *agent; /* whose it is; not used here */
 	struct id account, pcap;
 	enum part_phase phase;
 	uint64_t since_ms;        /* when it was taken on, CLOCK_MONOTONIC */
@@ -95,6 +97,7 @@ struct part {
 	struct part_stream streams[]; /* stream_count of them */
 };
 
+/* A list of parts. */
 TAILQ_HEAD(part_list, part);
 
 /* Text of a phase, static. */

@@ -23,7 +23,7 @@ enum part_order {
 };
 
 /* Decide. here: the part of that pcap, NULL when there is none. was_here: it is remembered. accepting: new parts are
- * welcome (false when this process ends, or has LIMIT_SYNC_PARTS). Pure. */
+ * welcome (false when this process is about to end). Pure. */
 enum part_order part_order(const struct part *here, bool was_here, bool accepting,
 			   const struct sync_down_part *d);
 

@@ -15,6 +15,13 @@
 
 enum { PASSWD_BYTES = 16 * 1024, STATUS_BYTES = 16 * 1024, CAPABILITIES_END = 64 };
 
+#ifdef __SANITIZE_ADDRESS__
+/* LeakSanitizer attaches to its own process at the end. */
+static const unsigned long dumpable = 1;
+#else
+static const unsigned long dumpable = 0;
+#endif
+
 static bool has_setpcap(void)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -109,7 +116,7 @@ int privilege_drop(const struct privilege_plan *plan, struct error *err)
 	if (r < 0)
 		return r;
 	/* After the change of user, which sets it anew. */
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+	if (prctl(PR_SET_DUMPABLE, dumpable, 0, 0, 0) < 0)
 		return error_set_errno(err, EC_EPERM, errno, "cannot clear the dumpable flag");
 	r = privilege_check(plan, err);
 	if (r == 0 && setresuid(0, 0, 0) == 0)

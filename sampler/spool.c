@@ -45,7 +45,7 @@ struct spool_part {
 
 struct spool {
 	struct spool_config config;
-	int dir, lock;
+	int lock;
 	uint64_t used_bytes;
 	uv_work_t work;
 	struct task *current; /* in the thread pool */
@@ -101,20 +101,21 @@ static void on_work(uv_work_t *work)
 
 	switch (t->kind) {
 	case TASK_META:
-		t->code = spool_io_meta_write(s->dir, pcap, buf_bytes(&t->text), &t->err);
+		t->code = spool_io_meta_write(s->config.dir, pcap, buf_bytes(&t->text), &t->err);
 		break;
 	case TASK_PUT:
-		t->code = spool_io_chunk_write(s->dir, pcap, t->stream, t->seq, t->data, &t->err);
+		t->code = spool_io_chunk_write(s->config.dir, pcap, t->stream, t->seq, t->data,
+					       &t->err);
 		break;
 	case TASK_GET:
-		t->code = get_run(t, s->dir);
+		t->code = get_run(t, s->config.dir);
 		break;
 	case TASK_REMOVE:
 		spool_io_chunk_file(t->stream, t->seq, name);
-		t->code = spool_io_unlink(s->dir, pcap, name, &t->err);
+		t->code = spool_io_unlink(s->config.dir, pcap, name, &t->err);
 		break;
 	case TASK_REMOVE_PART:
-		t->code = spool_io_part_remove(s->dir, pcap, &t->err);
+		t->code = spool_io_part_remove(s->config.dir, pcap, &t->err);
 		break;
 	}
 }
@@ -190,7 +191,7 @@ static void on_closed(uv_handle_t *handle)
 	while (!LIST_EMPTY(&s->parts))
 		part_free(LIST_FIRST(&s->parts));
 	(void)close(s->lock);
-	(void)close(s->dir);
+	(void)close(s->config.dir);
 	free(s);
 	if (cb)
 		cb(arg);
@@ -240,14 +241,17 @@ int spool_open(const struct spool_config *config, struct spool **ret, struct err
 {
 	struct spool *s = calloc(1, sizeof(*s));
 
-	if (!s)
+	if (!s) {
+		(void)close(config->dir);
 		return error_set(err, EC_ENOMEM, "out of memory");
+	}
 	s->config = *config;
-	s->config.dir = NULL; /* not kept */
 	STAILQ_INIT(&s->waiting);
 	LIST_INIT(&s->parts);
-	int r = spool_io_open(config->dir, &s->dir, &s->lock, err);
-	if (r < 0) {
+	s->lock = spool_io_lock(config->dir, err);
+	if (s->lock < 0) {
+		int r = s->lock;
+		(void)close(config->dir);
 		free(s);
 		return r;
 	}
@@ -398,5 +402,5 @@ int spool_recover(struct spool *s, const struct spool_recovery *events, struct e
 	struct recovery recovery = {.spool = s, .events = events};
 	struct spool_scan_events scan = {.arg = &recovery, .found = on_found, .note = on_note};
 
-	return spool_scan(s->dir, &scan, err);
+	return spool_scan(s->config.dir, &scan, err);
 }

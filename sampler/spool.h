@@ -32,7 +32,7 @@ struct spool_part; /* one part's directory */
 
 struct spool_config {
 	uv_loop_t *loop;
-	const char *dir;
+	int dir; /* of spool_io_prepare; the spool closes it, also when it cannot be opened */
 	uint64_t limit_bytes;
 	void *arg;
 	/* A file could not be removed: nobody waits for that, somebody may log it. */

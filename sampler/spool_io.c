@@ -19,38 +19,34 @@ static const char meta_file[] = "part.json";
 
 int spool_io_prepare(const char *dir, uid_t uid, gid_t gid, struct error *err)
 {
-	if (mkdir(dir, DIR_MODE) < 0) {
-		if (errno == EEXIST)
-			return 0;
+	bool made = mkdir(dir, DIR_MODE) == 0;
+
+	if (!made && errno != EEXIST)
 		return error_set_errno(err, EC_EINVAL, errno, "EDGECAP_SPOOL_DIR: cannot make %s",
 				       dir);
-	}
-	if ((uid != geteuid() || gid != getegid()) && chown(dir, uid, gid) < 0)
-		return error_set_errno(err, EC_EINVAL, errno,
-				       "EDGECAP_SPOOL_DIR: cannot give %s to user %u", dir, uid);
-	return 0;
-}
-
-int spool_io_open(const char *dir, int *ret_dir, int *ret_lock, struct error *err)
-{
 	AUTO_FD int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
 	if (fd < 0)
 		return error_set_errno(err, EC_EINVAL, errno, "EDGECAP_SPOOL_DIR: cannot open %s",
 				       dir);
+	if (made && (uid != geteuid() || gid != getegid()) && fchown(fd, uid, gid) < 0)
+		return error_set_errno(err, EC_EINVAL, errno,
+				       "EDGECAP_SPOOL_DIR: cannot give %s to user %u", dir, uid);
+	return TAKE_FD(fd);
+}
+
+int spool_io_lock(int dir, struct error *err)
+{
 	AUTO_FD int lock =
-		openat(fd, ".lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+		openat(dir, ".lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+
 	if (lock < 0)
 		return error_set_errno(err, EC_EINVAL, errno,
-				       "EDGECAP_SPOOL_DIR: user %u cannot write to %s", geteuid(),
-				       dir);
+				       "EDGECAP_SPOOL_DIR: user %u cannot write to it", geteuid());
 	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
-		return error_set(err, EC_EINVAL, "EDGECAP_SPOOL_DIR: %s: %s", dir,
+		return error_set(err, EC_EINVAL, "EDGECAP_SPOOL_DIR: %s",
 				 errno == EWOULDBLOCK ? "another sampler uses it"
 						      : strerror(errno));
-	*ret_dir = TAKE_FD(fd);
-	*ret_lock = TAKE_FD(lock);
-	return 0;
+	return TAKE_FD(lock);
 }
 
 void spool_io_chunk_file(uint32_t stream, uint32_t seq, char *dst)

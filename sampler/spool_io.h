@@ -23,15 +23,14 @@
 
 enum { SPOOL_FILE_BYTES = 32 }; /* "00-00000000.pcapng" and a NUL, and to spare */
 
-/* Make the directory when it is not there (its parent must be) and give what was made to uid and gid; called with the
- * privileges that this needs. mode 0700. An existing directory stays as it is. Returns 0, or EC_EINVAL with a text that begins with
- * EDGECAP_SPOOL_DIR. */
+/* Open the directory, with the privileges of the start: the folders above it need not be open to who will use it. Made when it is not
+ * there (its parent must be), mode 0700, and then given to uid and gid; an existing directory stays as it is.
+ * Returns a descriptor that the caller closes, or EC_EINVAL with a text that begins with EDGECAP_SPOOL_DIR. */
 int spool_io_prepare(const char *dir, uid_t uid, gid_t gid, struct error *err) EC_MUST_CHECK;
 
-/* Open the directory as who will use it: it must be writable and not used by another sampler.
- * *ret_dir, *ret_lock: descriptors, closed by the caller (the lock ends with its own).
- * Returns 0, or EC_EINVAL with a text that begins with EDGECAP_SPOOL_DIR. */
-int spool_io_open(const char *dir, int *ret_dir, int *ret_lock, struct error *err) EC_MUST_CHECK;
+/* Lock the directory, as who will use it: it must be writable and not used by another sampler. dir: of spool_io_prepare.
+ * Returns a descriptor (the lock ends when it is closed), or EC_EINVAL with a text that begins with EDGECAP_SPOOL_DIR. */
+int spool_io_lock(int dir, struct error *err) EC_MUST_CHECK;
 
 /* The name of a chunk's file. dst: SPOOL_FILE_BYTES. */
 void spool_io_chunk_file(uint32_t stream, uint32_t seq, char *dst);

@@ -67,13 +67,16 @@ static void on_data(void *arg, const struct error *err, struct bytes data)
 
 static void spool_start(struct fixture *f, uint64_t limit_bytes)
 {
-	struct spool_config config = {.loop = &f->loop,
-				      .dir = f->path,
-				      .limit_bytes = limit_bytes,
-				      .arg = f,
-				      .failed = on_failed};
 	struct error err = {0};
+	struct spool_config config = {
+		.loop = &f->loop,
+		.dir = spool_io_prepare(f->path, geteuid(), getegid(), &err),
+		.limit_bytes = limit_bytes,
+		.arg = f,
+		.failed = on_failed,
+	};
 
+	assert_true(config.dir >= 0);
 	assert_int_equal(spool_open(&config, &f->spool, &err), 0);
 }
 
@@ -280,16 +283,36 @@ static void test_close_finishes_what_was_accepted(void **state)
 static void test_two_samplers_cannot_share_a_spool(void **state)
 {
 	struct fixture *f = *state;
-	struct spool_config config = {.loop = &f->loop, .dir = f->path, .limit_bytes = 1};
-	struct spool *second = NULL;
 	struct error err = {0};
+	struct spool_config config = {
+		.loop = &f->loop,
+		.dir = spool_io_prepare(f->path, geteuid(), getegid(), &err),
+		.limit_bytes = 1,
+	};
+	struct spool *second = NULL;
 
 	assert_int_equal(spool_open(&config, &second, &err), EC_EINVAL);
-	assert_non_null(strstr(err.text, "EDGECAP_SPOOL_DIR"));
-	assert_non_null(strstr(err.text, "another sampler uses it"));
-	config.dir = "/nonexistent/spool";
-	assert_int_equal(spool_open(&config, &second, &err), EC_EINVAL);
-	assert_non_null(strstr(err.text, "EDGECAP_SPOOL_DIR"));
+	assert_non_null(strstr(err.text, "EDGECAP_SPOOL_DIR: another sampler uses it"));
+}
+
+static void test_the_directory_is_made_but_not_its_parents(void **state)
+{
+	struct fixture *f = *state;
+	struct error err = {0};
+	struct stat st;
+	char path[TEMP_DIR_BYTES + 128];
+
+	assert_int_equal(spool_io_prepare("/nonexistent/spool", 0, 0, &err), EC_EINVAL);
+	assert_non_null(strstr(err.text, "EDGECAP_SPOOL_DIR: cannot make /nonexistent/spool"));
+	(void)snprintf(path, sizeof(path), "%s/.lock", f->path);
+	assert_int_equal(spool_io_prepare(path, 0, 0, &err), EC_EINVAL); /* a file */
+	(void)snprintf(path, sizeof(path), "%s/new", f->path);
+	int fd = spool_io_prepare(path, geteuid() == 0 ? 65534 : geteuid(), getegid(), &err);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_int_equal(st.st_uid, geteuid() == 0 ? 65534 : geteuid());
+	(void)close(fd);
 }
 
 struct recovered {
@@ -371,6 +394,7 @@ int main(void)
 		T(test_a_damaged_chunk_is_not_handed_out),
 		T(test_close_finishes_what_was_accepted),
 		T(test_two_samplers_cannot_share_a_spool),
+		T(test_the_directory_is_made_but_not_its_parents),
 		T(test_the_next_process_finds_it),
 		T(test_what_cannot_be_removed_is_said),
 	};

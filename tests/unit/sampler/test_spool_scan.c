@@ -25,7 +25,7 @@ struct seen {
 
 struct fixture {
 	char path[TEMP_DIR_BYTES];
-	int dir, lock;
+	int dir;
 	struct seen seen;
 };
 
@@ -58,7 +58,8 @@ static int set_up(void **state)
 
 	assert_non_null(f);
 	temp_dir_make(f->path);
-	assert_int_equal(spool_io_open(f->path, &f->dir, &f->lock, &err), 0);
+	f->dir = spool_io_prepare(f->path, geteuid(), getegid(), &err);
+	assert_true(f->dir >= 0);
 	*state = f;
 	return 0;
 }
@@ -68,7 +69,6 @@ static int tear_down(void **state)
 	struct fixture *f = *state;
 
 	(void)close(f->dir);
-	(void)close(f->lock);
 	temp_dir_remove(f->path);
 	free(f);
 	return 0;

@@ -8,6 +8,7 @@
 #include "sampler/http_client.h"
 #include "sampler/part.h"
 #include "sampler/spool.h"
+#include "sampler/spool_io.h"
 #include "tests/support/http_script_server.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/unit.h"
@@ -148,7 +149,11 @@ static int set_up(void **state)
 	pcapng_put_section(&f->chunk, "test", NULL);
 	struct http_client_config http = {.loop = &f->loop};
 	assert_int_equal(http_client_new(&http, &f->http, &err), 0);
-	struct spool_config spool = {.loop = &f->loop, .dir = f->path, .limit_bytes = 1 << 20};
+	struct spool_config spool = {
+		.loop = &f->loop,
+		.dir = spool_io_prepare(f->path, geteuid(), getegid(), &err),
+		.limit_bytes = 1 << 20,
+	};
 	assert_int_equal(spool_open(&spool, &f->spool, &err), 0);
 	(void)snprintf(origin, sizeof(origin), "http://127.0.0.1:%u", f->server.port);
 	struct upload_config config = {.loop = &f->loop,
