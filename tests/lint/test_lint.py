@@ -241,5 +241,38 @@ class Scripts(LintTest):
         self.assertIn("not executable", out)
 
 
+class OpenApi(LintTest):
+    """On the project's own files, each changed in one place."""
+
+    FILES = ("api/openapi.yaml", "api/routes.c", "api/errors.h")
+
+    def files(self, name="", old="", new=""):
+        texts = {f: (HERE.parents[1] / f).read_text() for f in self.FILES}
+        if name:
+            self.assertIn(old, texts[name])
+            texts[name] = texts[name].replace(old, new, 1)
+        return texts
+
+    def test_good(self):
+        self.good("openapi.py", self.files())
+
+    def test_bad(self):
+        yaml, routes, errors = self.FILES
+        for name, old, new, want in (
+            (yaml, "schemas/PcapRequest'", "schemas/Nothing'", "does not resolve"),
+            (yaml, "time_limit: 300", "time_limit: 301", "301 is greater than"),
+            (yaml, "type: integer, minimum: 1,", "type: whole, minimum: 1,", "not valid"),
+            (yaml, "operationId: stopPcap", "operationId: getPcap", "not unique"),
+            (yaml, "Permission `download`", "Permission", "permission download is not named"),
+            (yaml, "1410", "1411", "code 1410"),
+            (yaml, "    Limit:", "    Spare: {type: object}\n    Limit:", "is not used"),
+            (routes, 'PCAPS "/limits"', 'PCAPS "/limit"', "is not described"),
+            (routes, '{API_TENANTS, "PUT", PCAPS', '{API_EDGE, "PUT", PCAPS', "has no route"),
+            (errors, "422, 1422", "422, 1423", "code 1423"),
+        ):
+            with self.subTest(want=want):
+                self.bad("openapi.py", self.files(name, old, new), want)
+
+
 if __name__ == "__main__":
     unittest.main()
