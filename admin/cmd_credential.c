@@ -21,7 +21,7 @@ static int user_create(struct command_run *run, struct error *err)
 		.role = settings_str(run->settings, "EDGECAP_ROLE"),
 		.new_key = settings_bool(run->settings, "EDGECAP_NEW_KEY"),
 	};
-	struct registry_user user;
+	struct registry_user user = {0};
 	int code = command_account(run, &member.account, err);
 
 	if (code == 0)

@@ -96,8 +96,10 @@ struct board_part *board_part_new(struct board *b, struct board_job *j, struct b
 
 void board_job_drop(struct board *b, struct board_job *j)
 {
-	while (j->parts)
-		part_drop(b, j->parts);
+	for (struct board_part *p = NULL; (p = j->parts) != NULL;) {
+		part_drop(b, p);
+		EC_ASSERT(j->parts != p);
+	}
 	(void)id_map_remove(&b->jobs, &j->pcap);
 	scope_fini(&j->scope);
 	free(j);

@@ -113,13 +113,13 @@ static void read_int(const cJSON *obj, const char *name, uint32_t min, uint32_t 
 /* `full` is refused by itself: its other fields are not looked at. */
 static bool read_type(const cJSON *obj, struct pcap_request *q, struct field_errors *errors)
 {
-	const cJSON *item = get(obj, "type");
+	const char *type = cJSON_GetStringValue(get(obj, "type"));
 
-	if (cJSON_IsString(item) && strcmp(item->valuestring, "full") == 0) {
+	if (type && strcmp(type, "full") == 0) {
 		field_errors_add(errors, "/type", "type full is not enabled on this deployment");
 		return false;
 	}
-	if (cJSON_IsString(item) && strcmp(item->valuestring, "simple") == 0)
+	if (type && strcmp(type, "simple") == 0)
 		q->type = "simple";
 	else
 		field_errors_add(errors, "/type", "type must be \"simple\" or \"full\"");
@@ -128,9 +128,9 @@ static bool read_type(const cJSON *obj, struct pcap_request *q, struct field_err
 
 static void read_system(const cJSON *obj, struct pcap_request *q, struct field_errors *errors)
 {
-	const cJSON *item = get(obj, "system");
+	const char *system = cJSON_GetStringValue(get(obj, "system"));
 
-	if (cJSON_IsString(item) && strcmp(item->valuestring, "magic-transit") == 0)
+	if (system && strcmp(system, "magic-transit") == 0)
 		q->system = "magic-transit";
 	else
 		field_errors_add(errors, "/system", "system must be \"magic-transit\"");

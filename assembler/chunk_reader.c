@@ -138,7 +138,7 @@ static void keep_name(struct chunk_reader *r, struct bytes name)
 	struct buf text;
 	size_t n = 0;
 
-	buf_init(&text, 4 * CHUNK_INTERFACE_NAME_BYTES);
+	buf_init(&text, (size_t)4 * CHUNK_INTERFACE_NAME_BYTES);
 	/* A character that this cut breaks lies behind what is kept. */
 	if (name.n > CHUNK_INTERFACE_NAME_BYTES + UTF8_CHAR_BYTES)
 		name.n = CHUNK_INTERFACE_NAME_BYTES + UTF8_CHAR_BYTES;

@@ -49,7 +49,7 @@ bool outcome_of_all_lost(struct assembly *a)
 		if (a->parts[i].state == PART_DONE || a->found[i].packets > 0)
 			return false;
 	}
-	buf_init(&text, (HOSTS_NAMED_MAX + 2) * TEXT_BYTES);
+	buf_init(&text, (size_t)(HOSTS_NAMED_MAX + 2) * TEXT_BYTES);
 	buf_puts(&text, "no edge host delivered anything: ");
 	for (size_t i = 0; i < a->part_count && i < HOSTS_NAMED_MAX; i++)
 		buf_printf(&text, "%s%s (%s)", i ? ", " : "", a->parts[i].sampler_name,

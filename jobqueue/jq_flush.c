@@ -64,7 +64,7 @@ static void flush_done(struct pg_op *op)
 
 	if (!jobs)
 		(void)pg_op_fail(op, EC_ENOMEM, "out of memory");
-	bool ok = op->err.code == 0 && read_flushed(op_rows(op, 0), jobs, &op->err) == 0;
+	bool ok = jobs && op->err.code == 0 && read_flushed(op_rows(op, 0), jobs, &op->err) == 0;
 	o->cb(o->arg, op_error(op), ok ? jobs : NULL, ok ? count : 0);
 }
 

@@ -72,7 +72,7 @@ static void garbage_done(struct pg_op *op)
 
 	if (!items)
 		(void)pg_op_fail(op, EC_ENOMEM, "out of memory");
-	bool ok = op->err.code == 0 && read_garbage(op_rows(op, 0), items, &op->err) == 0;
+	bool ok = items && op->err.code == 0 && read_garbage(op_rows(op, 0), items, &op->err) == 0;
 	o->cb(o->arg, op_error(op), ok ? items : NULL, ok ? count : 0);
 }
 
@@ -163,13 +163,10 @@ static void drop_done(struct pg_op *op)
 		drop_next(c);
 }
 
-static int read_partitions(const PGresult *res, struct chain *c, struct error *err)
+/* Copy the names into count rows of names. */
+static int read_partitions(const PGresult *res, char (*names)[PARTITION_NAME_BYTES], size_t count,
+			   struct error *err)
 {
-	size_t count = (size_t)PQntuples(res);
-
-	c->partitions = calloc(count + 1, sizeof(*c->partitions));
-	if (!c->partitions)
-		return error_set(err, EC_ENOMEM, "out of memory");
 	for (size_t i = 0; i < count; i++) {
 		struct pg_row row = pg_row_at(res, (int)i);
 		const char *name = pg_row_text(&row);
@@ -178,9 +175,8 @@ static int read_partitions(const PGresult *res, struct chain *c, struct error *e
 			code = error_set(err, EC_EINTERNAL, "a partition's name is too long");
 		if (code < 0)
 			return code;
-		memcpy(c->partitions[i], name, strlen(name) + 1);
+		memcpy(names[i], name, strlen(name) + 1);
 	}
-	c->count = count;
 	return 0;
 }
 
@@ -188,10 +184,20 @@ static void housekeeping_done(struct pg_op *op)
 {
 	struct chain *c = ((struct op_chain *)op)->chain;
 
-	if (op->err.code == 0 && read_partitions(op_rows(op, 1), c, &op->err) == 0)
-		drop_next(c);
-	else
+	if (op->err.code < 0) {
 		chain_end(c, &op->err);
+		return;
+	}
+	c->count = (size_t)PQntuples(op_rows(op, 1));
+	c->partitions = calloc(c->count + 1, sizeof(*c->partitions));
+	if (!c->partitions)
+		(void)error_set(&op->err, EC_ENOMEM, "out of memory");
+	else
+		(void)read_partitions(op_rows(op, 1), c->partitions, c->count, &op->err);
+	if (op->err.code < 0)
+		chain_end(c, &op->err);
+	else
+		drop_next(c);
 }
 
 void jq_housekeeping(struct jq *jq, uint32_t history_months, jq_done_cb cb, void *arg)

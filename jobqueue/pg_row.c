@@ -201,7 +201,7 @@ void pg_row_copy(struct pg_row *r, void *dst, size_t n)
 
 	if (r->bad_col >= 0)
 		return;
-	if (b.n == n)
+	if (b.p && b.n == n)
 		memcpy(dst, b.p, n);
 	else
 		pg_row_fail(r, "has another width than expected");

@@ -114,6 +114,7 @@ static void finish(struct pg_slot *s)
 {
 	struct pg_op *op = pg_list_pop(&s->sent);
 
+	EC_ASSERT(op); /* libpq gives one sync for each that was sent */
 	if (op->err.code == 0 && op->results != op->count + 1)
 		(void)pg_op_fail(op, EC_EINTERNAL, "database: %zu results for %zu statements",
 				 op->results, op->count + 1);

@@ -223,21 +223,28 @@ static void grants_expire(struct part_stream *s)
 	}
 }
 
+/* False without memory: grant is as it was. */
+static bool grant_set(struct part_grant *grant, const struct sync_grant *g, uint64_t expires_ms)
+{
+	char *url = strdup(g->url);
+
+	if (!url)
+		return false;
+	free(grant->url);
+	*grant = (struct part_grant){.seq = g->seq, .expires_ms = expires_ms, .url = url};
+	return true;
+}
+
+/* A grant that does not fit or cannot be kept will come again. */
 static void grant_put(struct part_stream *s, const struct sync_grant *g, uint64_t expires_ms)
 {
 	struct part_grant *known = grant_find(s, g->seq);
+	struct part_grant fresh = {0};
 
-	if (!known && s->grant_count == LIMIT_UPLOAD_GRANTS)
-		return;
-	char *url = strdup(g->url);
-	if (!url)
-		return; /* it will be granted again */
-	if (!known) {
-		known = &s->grants[s->grant_count++];
-		*known = (struct part_grant){0};
-	}
-	free(known->url);
-	*known = (struct part_grant){.seq = g->seq, .expires_ms = expires_ms, .url = url};
+	if (known)
+		(void)grant_set(known, g, expires_ms);
+	else if (s->grant_count < LIMIT_UPLOAD_GRANTS && grant_set(&fresh, g, expires_ms))
+		s->grants[s->grant_count++] = fresh;
 }
 
 void part_grants_take(struct part *p, const struct sync_down_part *d, int64_t clock_us,

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -57,11 +58,11 @@ void spool_io_chunk_file(uint32_t stream, uint32_t seq, char *dst)
 int spool_io_chunk_parse(const char *name, uint32_t *ret_stream, uint32_t *ret_seq)
 {
 	char exact[SPOOL_FILE_BYTES];
-	unsigned stream = 0, seq = 0;
+	char *end = NULL;
+	uint32_t stream = (uint32_t)strtoul(name, &end, 10);
+	uint32_t seq = *end == '-' ? (uint32_t)strtoul(end + 1, NULL, 10) : 0;
 
-	if (strlen(name) != strlen("00-00000000.pcapng") ||
-	    sscanf(name, "%2u-%8u", &stream, &seq) != 2)
-		return EC_EFORMAT;
+	/* Whatever was read: the name must be the one that these numbers have. */
 	spool_io_chunk_file(stream, seq, exact);
 	if (strcmp(name, exact) != 0)
 		return EC_EFORMAT;

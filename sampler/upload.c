@@ -186,10 +186,12 @@ static char *url_make(const struct upload *u, const char *url)
 /* Returns false when nothing could be begun: no memory. */
 static bool lane_begin(struct lane *l, struct part_chunk *chunk, const char *url)
 {
-	l->url = url_make(l->upload, url);
-	l->use_unix_path = l->upload->config.origin_is_unix && url[0] == '/';
-	if (!l->url)
+	char *whole = url_make(l->upload, url);
+
+	if (!whole)
 		return false;
+	l->url = whole;
+	l->use_unix_path = l->upload->config.origin_is_unix && url[0] == '/';
 	if (!chunk->held &&
 	    spool_chunk_get(chunk->part->spool, chunk->stream, chunk->seq, on_read, l) < 0) {
 		free(TAKE(l->url));
