@@ -118,7 +118,7 @@ static inline void put_random_extensions(struct packet_builder *b, struct prng *
 			put_u16(b, prng_one_in(r, 2) ? (unsigned)prng_below(r, 65536) : 1);
 			put_zeros(b, 4);
 		} else {
-			unsigned len = prng_one_in(r, 4) ? (unsigned)prng_below(r, 6) : 0;
+			unsigned len = prng_one_in(r, 3) ? (unsigned)prng_below(r, 14) : 0;
 			put_u8(b, 0);
 			put_u8(b, type == 51 ? 2 * len + 1 : len);
 			put_zeros(b, type == 51 ? 10 + 8 * (size_t)len : 6 + 8 * (size_t)len);
