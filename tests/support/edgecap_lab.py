@@ -185,6 +185,7 @@ class Lab:
             "EDGECAP_UPLOAD_URL": "http://%s:%d" % (self.address, self.edge_port),
             "EDGECAP_DATABASE_URL": self.urls["api"],
             "EDGECAP_SIGNING_SECRET_FILE": str(self.dir / "signing"),
+            "EDGECAP_REQUEST_RATE": "10000",  # tests poll as fast as they like
         }
         if replicas > 1:  # one address for all samplers, as behind a load balancer
             env["EDGECAP_REUSEPORT"] = "true"
