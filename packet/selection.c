@@ -18,8 +18,7 @@ const char *selection_method_text(enum selection_method m)
 		SELECTION_METHODS(X)
 #undef X
 	}
-	EC_ASSERT(!"a selection method");
-	return "";
+	ec_assert_failed("a selection method", __FILE__, __LINE__);
 }
 
 static int method_parse(struct bytes text, enum selection_method *ret)

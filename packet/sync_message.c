@@ -11,8 +11,7 @@ const char *sync_part_state_text(enum sync_part_state s)
 		SYNC_PART_STATES(X)
 #undef X
 	}
-	EC_ASSERT(!"a state of a part");
-	return "";
+	ec_assert_failed("a state of a part", __FILE__, __LINE__);
 }
 
 int sync_part_state_parse(const char *text, enum sync_part_state *ret)
@@ -36,8 +35,7 @@ const char *part_reason_text(enum part_reason r)
 		PART_REASONS(X)
 #undef X
 	}
-	EC_ASSERT(!"a reason of a part");
-	return "";
+	ec_assert_failed("a reason of a part", __FILE__, __LINE__);
 }
 
 int part_reason_parse(const char *text, enum part_reason *ret)
@@ -61,8 +59,7 @@ const char *sync_desired_text(enum sync_desired d)
 		SYNC_DESIRED(X)
 #undef X
 	}
-	EC_ASSERT(!"a desired state");
-	return "";
+	ec_assert_failed("a desired state", __FILE__, __LINE__);
 }
 
 int sync_desired_parse(const char *text, enum sync_desired *ret)
