@@ -38,13 +38,14 @@ lab_build() {
 
 # Make the network; API and EDGE_PORT are where samplers find the API. Without namespaces everything is on lo.
 lab_network() {
-	if network_permitted; then
-		slot_take "$RUN"
+	slot_take "$RUN"
+	if network_permitted "$SLOT"; then
 		say "making network namespaces ec$SLOT-*"
 		network_create "$SLOT" "$LAB_EDGES"
 		API=100.127.$SLOT.1 EDGE_PORT=8081
 		echo namespaces >"$RUN/mode"
 	else
+		slot_release "$RUN"
 		warn "network namespaces are not permitted here: one edge host that samples on lo instead"
 		# shellcheck disable=SC2034
 		SLOT=0 API=127.0.0.1 EDGE_PORT=$(control_free_port 19000)
@@ -99,7 +100,7 @@ lab_down() {
 	done
 	process_stop database QUIT 50
 	slot_release "$RUN"
-	if (($1 != 0 && $1 < 128)); then
+	if [[ $1 != 0 && $1 != 129 && $1 != 130 && $1 != 143 ]]; then
 		keep=log
 		warn "the logs are in $RUN/log"
 	fi

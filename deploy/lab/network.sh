@@ -16,9 +16,21 @@ readonly NETWORK_EDGE_ADDRESSES=(5.6.7.8 5.6.7.9 198.51.100.8)
 readonly NETWORK_SOURCE_ADDRESS6=2001:db8:1::4 NETWORK_EDGE_ADDRESS6=2001:db8:5678::8
 readonly NETWORK_SOURCE_PREFIX6=2001:db8:1::/48 NETWORK_EDGE_PREFIX6=2001:db8:5678::/48
 
-# True when this process may make network namespaces and links.
+# True when network namespaces and links can be made here, and programs started in them; tried in slot $1.
 network_permitted() {
-	((EUID == 0)) && unshare --net -- ip link add ec-probe type veth peer name ec-probe2 2>/dev/null
+	((EUID == 0)) || return 1
+	network_mount_mark
+	(
+		set -e
+		ip netns add "ec$1-try"
+		ip -n "ec$1-try" link add try0 type veth peer name try1
+		ip netns exec "ec$1-try" true
+	) >/dev/null 2>&1 && ip netns del "ec$1-try"
+}
+
+# Remember that /run/netns was not there before us, see network_unmount.
+network_mount_mark() {
+	[[ -d /run/netns ]] || : >"$SLOT_DIR/.netns"
 }
 
 # True when the kernel speaks IPv6.
@@ -29,7 +41,7 @@ network_ipv6() {
 # Make the network of slot $1 with $2 edges (1..9).
 network_create() {
 	local slot=$1 edges=$2 i
-	[[ -d /run/netns ]] || { mkdir -p "$SLOT_DIR" && : >"$SLOT_DIR/.netns"; }
+	network_mount_mark
 	network_namespace "ec$slot-mgmt"
 	network_namespace "ec$slot-src"
 	ip -n "ec$slot-mgmt" -batch - <<-END
