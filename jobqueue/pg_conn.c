@@ -1,8 +1,11 @@
 #include "jobqueue/pg_conn.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/digest.h"
 #include "jobqueue/pg_error.h"
@@ -15,6 +18,14 @@ enum state {
 	CONN_CLOSING,
 };
 
+/* A poll handle on a duplicate of libpq's socket. libpq closes its own inside PQconsumeInput when the server goes, and
+ * in a program with threads the number may be another's file before the handle is stopped. On the heap: its memory
+ * goes in its own close callback. */
+struct watch {
+	uv_poll_t poll;
+	int fd;
+};
+
 struct pg_conn {
 	uv_loop_t *loop;
 	const struct pg_conn_events *events;
@@ -22,7 +33,7 @@ struct pg_conn {
 	enum state state;
 	char *url, *application;
 	PGconn *pq;
-	uv_poll_t *poll; /* on the heap: its memory goes in its own close callback */
+	struct watch *watch;
 	uv_timer_t timer;
 	unsigned attempts;
 	char reason[256];
@@ -44,36 +55,42 @@ uint32_t pg_backoff_ms(unsigned n, uint32_t random)
 	return ms / 2 + random % (ms / 2 + 1);
 }
 
-static void free_poll(uv_handle_t *handle)
+static void free_watch(uv_handle_t *handle)
 {
-	free(handle);
+	struct watch *w = CONTAINER_OF((uv_poll_t *)handle, struct watch, poll);
+
+	(void)close(w->fd);
+	free(w);
 }
 
 static void stop_poll(struct pg_conn *c)
 {
-	if (!c->poll)
+	if (!c->watch)
 		return;
-	c->poll->data = NULL;
-	uv_close((uv_handle_t *)c->poll, free_poll);
-	c->poll = NULL;
+	c->watch->poll.data = NULL;
+	uv_close((uv_handle_t *)&c->watch->poll, free_watch);
+	c->watch = NULL;
 }
 
 /* Watch libpq's socket with a new handle. Returns 0 or an error of libuv. */
 static int start_poll(struct pg_conn *c, int events)
 {
-	uv_poll_t *poll = calloc(1, sizeof(*poll));
+	struct watch *w = calloc(1, sizeof(*w));
 
-	EC_ASSERT(!c->poll);
-	if (!poll)
+	EC_ASSERT(!c->watch);
+	if (!w)
 		return UV_ENOMEM;
-	int r = uv_poll_init(c->loop, poll, PQsocket(c->pq));
+	w->fd = fcntl(PQsocket(c->pq), F_DUPFD_CLOEXEC, 0);
+	int r = w->fd < 0 ? uv_translate_sys_error(errno) : uv_poll_init(c->loop, &w->poll, w->fd);
 	if (r < 0) {
-		free(poll);
+		if (w->fd >= 0)
+			(void)close(w->fd);
+		free(w);
 		return r;
 	}
-	poll->data = c;
-	c->poll = poll;
-	return uv_poll_start(poll, events, on_poll);
+	w->poll.data = c;
+	c->watch = w;
+	return uv_poll_start(&w->poll, events, on_poll);
 }
 
 static void start_timer(struct pg_conn *c, uint64_t ms)
@@ -85,7 +102,7 @@ static void start_timer(struct pg_conn *c, uint64_t ms)
 
 static void disconnect(struct pg_conn *c)
 {
-	stop_poll(c); /* before PQfinish: the descriptor must still be ours */
+	stop_poll(c);
 	PQfinish(c->pq);
 	c->pq = NULL;
 }
@@ -226,10 +243,10 @@ void pg_conn_flush(struct pg_conn *c)
 	if (c->state != CONN_UP)
 		return;
 	int left = PQflush(c->pq);
-	int r = left < 0
-			? 0
-			: uv_poll_start(c->poll, left > 0 ? UV_READABLE | UV_WRITABLE : UV_READABLE,
-					on_poll);
+	int r = left < 0 ? 0
+			 : uv_poll_start(&c->watch->poll,
+					 left > 0 ? UV_READABLE | UV_WRITABLE : UV_READABLE,
+					 on_poll);
 
 	if (left < 0)
 		pg_conn_break(c, PQerrorMessage(c->pq));
