@@ -64,7 +64,7 @@ static void rule_add_prefix(struct tuple_rule *r, int w, const struct prefix *p)
 
 	for (size_t i = 0; i < sizeof(mask); i++) {
 		unsigned bits = len > 8 * i ? len - 8 * (unsigned)i : 0;
-		mask[i] = bits >= 8 ? 0xff : (uint8_t)(0xff00u >> bits);
+		mask[i] = (uint8_t)(bits >= 8 ? 0xffu : 0xff00u >> bits);
 	}
 	memcpy(&r->mask.w[w], mask, sizeof(mask));
 	memcpy(&r->key.w[w], p->addr.b, sizeof(mask));
