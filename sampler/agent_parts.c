@@ -34,7 +34,7 @@ static void log_phase(const struct part *p)
 	log_str(&l, "phase", part_phase_text(p->phase));
 	log_u64(&l, "after_ms", clock_mono_now_ms() - p->since_ms);
 	if (over) {
-		log_str(&l, "reason", part_reason_text(p->reason));
+		log_str(&l, "reason", part_reason_text(part_reason_of(p)));
 		log_str(&l, "error", p->error[0] ? p->error : NULL);
 		log_str(&l, "failed", part_failed(p) ? "true" : NULL);
 		log_u64(&l, "captured", p->ledger.captured);

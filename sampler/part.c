@@ -125,8 +125,7 @@ void part_fail(struct part *p, const char *text)
 		(void)snprintf(p->error, sizeof(p->error), "%s", text);
 }
 
-/* Why it ended, all things considered. */
-static enum part_reason reason_of(const struct part *p)
+enum part_reason part_reason_of(const struct part *p)
 {
 	if (p->cut_short)
 		return PART_REASON_RESTARTED;
@@ -135,7 +134,7 @@ static enum part_reason reason_of(const struct part *p)
 
 bool part_failed(const struct part *p)
 {
-	enum part_reason reason = reason_of(p);
+	enum part_reason reason = part_reason_of(p);
 
 	return reason == PART_REASON_ERROR || reason == PART_REASON_RESTARTED;
 }
@@ -343,7 +342,7 @@ bool part_report(const struct part *p, struct sync_stream *streams, struct sync_
 	}
 	if (p->phase != PART_CAPTURING) {
 		r.ended_us = p->ended_us;
-		r.reason = reason_of(p);
+		r.reason = part_reason_of(p);
 		r.error = r.reason == PART_REASON_ERROR ? p->error : NULL;
 	}
 	for (size_t i = 0; i < p->stream_count; i++)
@@ -389,7 +388,7 @@ void part_meta(const struct part *p, const char *kernel_boot, struct spool_meta 
 	ret->ended_us = p->ended_us;
 	/* Only when every chunk has its file. */
 	ret->ended = p->engine_ended && p->writes == 0;
-	ret->reason = reason_of(p);
+	ret->reason = part_reason_of(p);
 	memcpy(ret->error, p->error, sizeof(ret->error));
 	ret->ledger = p->ledger;
 	ret->stream_count = p->stream_count;

@@ -118,6 +118,9 @@ void part_free(struct part *p);
 /* Something went wrong: the part will have failed, with this text; the first text stays. */
 void part_fail(struct part *p, const char *text);
 
+/* Why it ended, all things considered: what went wrong outranks what the engine said. */
+enum part_reason part_reason_of(const struct part *p);
+
 /* Has it failed, or will it? */
 bool part_failed(const struct part *p);
 

@@ -32,6 +32,7 @@ void sync_pace_answered(struct sync_pace *p, uint64_t now_ms, bool newest)
 	EC_ASSERT(p->in_flight > 0);
 	p->in_flight--;
 	p->not_before_ms = 0;
+	p->answered_ms = now_ms;
 	if (newest)
 		p->quick = now_ms - p->sent_ms < SYNC_SPACING_MS;
 }
@@ -62,7 +63,9 @@ uint64_t sync_pace_next(const struct sync_pace *p, bool settling)
 			return SYNC_NEVER;
 		next_ms = later(p->news_ms, full ? p->sent_ms + SYNC_OLDER_MS : spaced_ms);
 	} else {
-		next_ms = p->quick || settling ? spaced_ms : 0;
+		next_ms = p->quick ? spaced_ms : 0;
+		if (settling)
+			next_ms = later(next_ms, p->answered_ms + SYNC_SPACING_MS);
 		if (p->news_ms < next_ms)
 			next_ms = p->news_ms;
 	}

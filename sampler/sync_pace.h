@@ -3,7 +3,8 @@
  * One message is held by the service; when there is news meanwhile, another is sent, SYNC_SPACING_MS after the one
  * before at the earliest and at most SYNC_IN_FLIGHT_MAX of them. The service answers the older one at once; when it does not
  * (the network is cut, or another replica holds it) and there is more news, the older one is given up. With nothing in flight the next is sent at once, but
- * when the service answered quickly (it wants something) only after the spacing or when there is news of it. After a
+ * when the service answered quickly (it wants something) only after the spacing, and while something that it asked for is about to be done
+ * only so long after the answer; news of it ends the wait. After a
  * failure nothing is sent before the back-off has passed.
  */
 #pragma once
@@ -24,6 +25,7 @@ struct sync_pace {
 	unsigned in_flight;
 	bool sent;              /* at all */
 	uint64_t sent_ms;       /* the newest message */
+	uint64_t answered_ms;   /* the newest answer */
 	uint64_t not_before_ms; /* back-off; 0: none */
 	uint64_t news_ms;       /* something to be told by then; SYNC_NEVER: nothing */
 	bool quick;             /* the newest answer came within the spacing */

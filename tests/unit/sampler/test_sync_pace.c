@@ -75,14 +75,18 @@ static void test_a_quick_answer_is_not_met_by_a_quick_question(void **state)
 	(void)state;
 	sync_pace_sent(&p, 1000);
 	sync_pace_answered(&p, 1005, true);
-	assert_int_equal(sync_pace_next(&p, true), 1100);
+	assert_int_equal(sync_pace_next(&p, true), 1105);
 	assert_int_equal(sync_pace_next(&p, false), 1100);
 	sync_pace_news(&p, 1012); /* armed */
 	assert_int_equal(sync_pace_next(&p, false), 1012);
 	/* Held for a while, then answered with a new part. */
 	sync_pace_sent(&p, 2000);
 	sync_pace_answered(&p, 7000, true);
-	assert_true(sync_pace_next(&p, false) <= 7000);
+	assert_int_equal(sync_pace_next(&p, true),
+			 7100); /* so long after the answer, not the question */
+	sync_pace_news(&p, 7003);
+	assert_int_equal(sync_pace_next(&p, true), 7003);
+	assert_true(sync_pace_next(&p, false) <= 7003);
 }
 
 static void test_failures_wait_and_keep_the_news(void **state)
