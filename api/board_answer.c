@@ -45,6 +45,7 @@ static int grants_fill(struct board_part *p, const struct board_signer *signer, 
 				return EC_ENOMEM;
 		}
 		st->granted = end;
+		st->granted_stored = st->stored;
 	}
 	p->granted_us = now_us;
 	return 0;

@@ -139,20 +139,25 @@ static void parts_missed(struct board *b, struct board_sampler *s)
 	}
 }
 
-/* Fewer upload URLs left than it takes to go on without waiting? */
-static bool grants_low(const struct board_part *p, int64_t now_us)
+/* When to send upload URLs: now when fewer are left than it takes to go on without waiting; a while after the last when chunks
+ * wait and nothing was stored since, because that answer may have been lost or its URLs refused; and before they expire. */
+static int64_t grants_due(const struct board_part *p, int64_t now_us)
 {
-	if (p->granted_us && now_us - p->granted_us > (int64_t)LIMIT_UPLOAD_URL_TTL_S * 500000)
-		return true;
+	int64_t due = INT64_MAX;
+	if (p->granted_us)
+		due = p->granted_us + (int64_t)LIMIT_UPLOAD_URL_TTL_S * 500000;
 	for (uint32_t i = 0; i < p->sampler->stream_count && i < LIMIT_STREAMS; i++) {
 		const struct board_stream *st = &p->streams[i];
 		uint32_t want = st->closed + BOARD_GRANT_LOW;
 		if (want > st->stored + LIMIT_UPLOAD_GRANTS)
 			want = st->stored + LIMIT_UPLOAD_GRANTS;
 		if (want > st->granted)
-			return true;
+			return now_us;
+		bool stuck = st->closed > st->stored && st->stored == st->granted_stored;
+		if (stuck && p->granted_us + BOARD_GRANT_AGAIN_US < due)
+			due = p->granted_us + BOARD_GRANT_AGAIN_US;
 	}
-	return false;
+	return due;
 }
 
 /* Is there something to say about this part that the sampler does not know, and what? Whether it was said already does not
@@ -188,8 +193,10 @@ static int64_t speak_at(const struct board_sampler *s, int64_t now_us)
 	size_t pos = 0;
 	for (const struct board_part *p; (p = id_map_next(&s->parts, &pos));) {
 		bool open = p->reported && p->state == PART_RUNNING && !p->job->ended_us;
-		if (open && (p->rescoped || grants_low(p, now_us)))
+		int64_t grants_at = open ? grants_due(p, now_us) : INT64_MAX;
+		if (open && (p->rescoped || grants_at <= now_us))
 			return now_us;
+		at = grants_at < at ? grants_at : at;
 		if (p->missed && s->seen_us + BOARD_MISSED_US < at)
 			at = s->seen_us + BOARD_MISSED_US;
 		enum sync_desired want;

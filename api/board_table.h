@@ -17,13 +17,16 @@ enum {
 	BOARD_MISSED_US = 500 * 1000, /* ask again soon for a part that was not reported */
 	BOARD_MISSED_MAX = 2,         /* so many messages without it: it is lost */
 	BOARD_GRANT_LOW = 4,          /* fewer upload URLs left: grant more */
-	BOARD_UNKNOWN_MAX = 256,      /* unknown parts followed up per message */
+	BOARD_GRANT_AGAIN_US =
+		2 * 1000 * 1000, /* chunks wait and none was stored since: grant again */
+	BOARD_UNKNOWN_MAX = 256, /* unknown parts followed up per message */
 	BOARD_TEXT_BYTES = 64,
 };
 
 struct board_stream {
 	uint32_t closed, stored; /* as reported */
 	uint32_t granted;        /* URLs for seqs below this were sent */
+	uint32_t granted_stored; /* what was stored then */
 };
 
 struct board_part {

@@ -393,6 +393,27 @@ static void test_upload_urls_are_granted_before_they_run_out(void **state)
 	assert_int_equal(say(f, T0 + 3 * S, true, NULL), BOARD_HOLD);
 }
 
+/* An answer with URLs can be lost on its way, and a URL can be refused: the sampler then has chunks and no URL. */
+static void test_upload_urls_are_granted_again_when_nothing_is_stored(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t hold_ms = 0;
+	start(f);
+	f->stream = (struct sync_stream){.closed = 13, .stored = 12};
+	assert_int_equal(say(f, T0 + 2 * S, true, NULL), BOARD_ANSWER);
+	(void)answer(f, T0 + 2 * S);
+	f->stream = (struct sync_stream){.closed = 14, .stored = 12};
+	assert_int_equal(say(f, T0 + 3 * S, true, &hold_ms), BOARD_HOLD);
+	assert_in_range(hold_ms, 1000, 1010);
+	assert_int_equal(say(f, T0 + 4 * S, false, NULL), BOARD_ANSWER);
+	assert_int_equal(answer(f, T0 + 4 * S).parts[0].grants[0].seq, 12);
+	assert_int_equal(say(f, T0 + 5 * S, true, NULL), BOARD_HOLD);
+	/* Uploads go on: the URLs are there. */
+	f->stream = (struct sync_stream){.closed = 15, .stored = 13};
+	assert_int_equal(say(f, T0 + 9 * S, true, &hold_ms), BOARD_HOLD);
+	assert_int_equal(hold_ms, LIMIT_SYNC_HOLD_MS);
+}
+
 static void test_changed_scope_is_told(void **state)
 {
 	struct fixture *f = *state;
@@ -446,6 +467,7 @@ int main(void)
 		T(test_job_submitted_while_a_load_runs_is_not_forgotten),
 		T(test_part_given_up_by_the_service_is_forgotten),
 		T(test_upload_urls_are_granted_before_they_run_out),
+		T(test_upload_urls_are_granted_again_when_nothing_is_stored),
 		T(test_changed_scope_is_told),
 		T(test_unreadable_job_does_not_stop_the_others),
 	};
