@@ -1,9 +1,12 @@
 #include "api/conn.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "api/envelope.h"
@@ -294,6 +297,18 @@ static void on_rejected(uv_handle_t *handle)
 	free(CONTAINER_OF(handle, struct api_conn, uv.handle));
 }
 
+/* The kernel would take megabytes for a client that reads slowly. */
+static void set_options(uv_tcp_t *tcp)
+{
+	int low_water_bytes = 2 * LIMIT_DOWNLOAD_BUFFER_BYTES;
+	uv_os_fd_t fd = -1;
+
+	(void)uv_tcp_nodelay(tcp, 1);
+	if (uv_fileno((const uv_handle_t *)tcp, &fd) == 0)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &low_water_bytes,
+				 sizeof(low_water_bytes));
+}
+
 /* Accept into c; false: the handle is closing. */
 static bool accept_stream(struct api_listening *l, struct api_conn *c)
 {
@@ -312,7 +327,7 @@ static bool accept_stream(struct api_listening *l, struct api_conn *c)
 		return false;
 	}
 	if (!is_unix)
-		(void)uv_tcp_nodelay(&c->uv.tcp, 1);
+		set_options(&c->uv.tcp);
 	api_peer_format(&c->uv, is_unix, c->peer);
 	return true;
 }
@@ -380,11 +395,22 @@ void api_conn_drain(struct api_conn *c)
 		api_request_tell(c->request, API_REQUEST_DRAIN);
 }
 
+/* Bytes that the client has not taken: in our queue, and in the kernel's. A slow client empties the latter long
+ * before the kernel asks for more. */
+static size_t unsent_bytes(struct api_conn *c)
+{
+	int queued = 0;
+
+	if (ioctl(h2o_socket_get_fd(c->sock), SIOCOUTQ, &queued) != 0 || queued < 0)
+		queued = 0;
+	return uv_stream_get_write_queue_size(&c->uv.stream) + (size_t)queued;
+}
+
 /* Has the client taken anything since the last look? */
 static void sweep_write(struct api_conn *c, uint64_t now)
 {
 	struct api_server *s = c->listening->server;
-	size_t unsent = uv_stream_get_write_queue_size(&c->uv.stream);
+	size_t unsent = unsent_bytes(c);
 
 	if (unsent < c->unsent) {
 		c->unsent = unsent;

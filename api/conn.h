@@ -53,7 +53,7 @@ struct api_conn {
 	uint64_t body_left;
 	uint64_t body_accounted;
 	uint64_t since_ms;    /* when the state was entered */
-	size_t unsent;        /* write queue at the last look */
+	size_t unsent;        /* what the client had not taken at the last look */
 	uint64_t progress_ms; /* when it last became shorter */
 	struct api_request *request;
 	char peer[API_ADDRESS_TEXT_BYTES];
