@@ -1,0 +1,24 @@
+import pytest
+from api_rig import Account, Api, Database
+
+
+@pytest.fixture(scope="session")
+def db():
+    return Database()
+
+
+@pytest.fixture(scope="module")
+def api(db, tmp_path_factory):
+    with Api(db, tmp_path_factory.mktemp("api")) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def account(db):
+    """With the prefixes of the documented example, without a collect interval."""
+    return Account(db, running_max=100000)
+
+
+@pytest.fixture(scope="module")
+def other(db):
+    return Account(db)
