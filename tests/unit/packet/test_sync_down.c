@@ -172,6 +172,33 @@ static void test_a_large_scope_is_sent_once(void **state)
 	scope_fini(&copies[1]);
 }
 
+/* Nothing and everything both have no prefixes. */
+static void test_an_empty_scope_is_not_the_unrestricted_one(void **state)
+{
+	(void)state;
+	enum { PARTS = 8 };
+	static struct sync_down_part parts[PARTS];
+	struct sync_down m = {.part_count = PARTS, .parts = parts}, back;
+	struct arena arena;
+	struct buf out;
+	for (size_t i = 0; i < PARTS; i++) {
+		strcpy(parts[i].account.hex, A);
+		snprintf(parts[i].pcap.hex, sizeof(parts[i].pcap.hex), "%032zx", i);
+		parts[i].scope.unrestricted = i % 2;
+		parts[i].snaplen_bytes = parts[i].chunk_bytes = parts[i].chunk_age_ms = 1;
+	}
+	buf_init(&out, LIMIT_SYNC_BYTES);
+	arena_init(&arena, LIMIT_SYNC_BYTES);
+	assert_int_equal(sync_down_encode(&m, &out), 0);
+	assert_int_equal(sync_down_decode(buf_bytes(&out), &arena, &back, NULL), 0);
+	for (size_t i = 0; i < PARTS; i++) {
+		assert_int_equal(back.parts[i].scope.unrestricted, i % 2);
+		assert_int_equal(back.parts[i].scope.count, 0);
+	}
+	arena_fini(&arena);
+	buf_fini(&out);
+}
+
 static void test_encoder_keeps_to_the_limits(void **state)
 {
 	(void)state;
@@ -274,6 +301,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_round_trips),
 		cmocka_unit_test(test_a_large_scope_is_sent_once),
+		cmocka_unit_test(test_an_empty_scope_is_not_the_unrestricted_one),
 		cmocka_unit_test(test_encoder_keeps_to_the_limits),
 		cmocka_unit_test(test_faults_name_their_place),
 	};
