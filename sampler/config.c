@@ -5,8 +5,6 @@
 
 #include "base/bytes.h"
 
-#define MIB (UINT64_C(1) << 20)
-
 static const struct setting table[] = {
 	{.name = "EDGECAP_EDGE_URL",
 	 .kind = SETTING_STR,
@@ -35,7 +33,7 @@ static const struct setting table[] = {
 	{.name = "EDGECAP_SPOOL_BYTES",
 	 .kind = SETTING_SIZE,
 	 .fallback = "1GiB",
-	 .min = MIB,
+	 .min = LIMIT_MIB,
 	 .help = "disk space for it; then new packets are dropped and counted"},
 	{.name = "EDGECAP_DIRECTION",
 	 .kind = SETTING_STR,
@@ -46,8 +44,8 @@ static const struct setting table[] = {
 	{.name = "EDGECAP_RING_BYTES",
 	 .kind = SETTING_SIZE,
 	 .fallback = "8MiB",
-	 .min = MIB,
-	 .max = 1024 * MIB,
+	 .min = LIMIT_MIB,
+	 .max = 1024u * LIMIT_MIB,
 	 .help = "memory of the kernel for each interface"},
 	{.name = "EDGECAP_BLOCK_MS",
 	 .kind = SETTING_INT,
@@ -58,8 +56,8 @@ static const struct setting table[] = {
 	{.name = "EDGECAP_BUFFER_BYTES",
 	 .kind = SETTING_SIZE,
 	 .fallback = "64MiB",
-	 .min = 4 * MIB,
-	 .max = 16 * 1024 * MIB,
+	 .min = 4u * LIMIT_MIB,
+	 .max = 16ull * 1024 * LIMIT_MIB,
 	 .help = "memory for captured packets of all jobs together"},
 	{.name = "EDGECAP_JOBS_MAX",
 	 .kind = SETTING_INT,

@@ -110,7 +110,8 @@ void engine_close(struct engine *e, engine_closed_cb cb, void *arg);
  * Returns 0, EC_ECONFLICT (already there), EC_ELIMIT (jobs_max, with the number) or EC_ENOMEM. */
 int engine_job_add(struct engine *e, const struct engine_job *job, struct error *err) EC_MUST_CHECK;
 
-/* Replace the scope of a job that runs (its account's prefixes changed). EC_ENOTFOUND when it is not there. */
+/* Replace the scope of a job that runs (its account's prefixes changed). Returns 0, also for a job whose window is over; EC_ENOTFOUND when it
+ * is not there, or EC_ENOMEM (the old scope stays). */
 int engine_job_scope(struct engine *e, const struct id *pcap,
 		     const struct scope *scope) EC_MUST_CHECK;
 

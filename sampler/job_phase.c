@@ -1,0 +1,23 @@
+#include "sampler/job_phase.h"
+
+bool job_move_is_legal(enum job_phase from, enum job_phase to)
+{
+#define X(a, b)                                                                                    \
+	if (from == (a) && to == (b))                                                              \
+		return true;
+	JOB_MOVES(X)
+#undef X
+	return false;
+}
+
+const char *job_phase_text(enum job_phase phase)
+{
+	switch (phase) {
+#define X(name, text)                                                                              \
+	case name:                                                                                 \
+		return text;
+		JOB_PHASES(X)
+#undef X
+	}
+	return "unknown";
+}
