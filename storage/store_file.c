@@ -28,6 +28,7 @@ struct file_reader {
 	int fd;
 	off_t at;
 	uint64_t left;
+	char key[STORE_KEY_MAX + 1];
 };
 
 struct file_writer {
@@ -259,6 +260,7 @@ static void run_reader_open(struct store_op *op)
 	r->left = size - (uint64_t)r->at;
 	if (r->left > op->length)
 		r->left = op->length;
+	memcpy(r->key, op->key, strlen(op->key) + 1);
 	r->fd = TAKE_FD(fd);
 	op->reader = &r->base;
 	op->info = (struct store_info){.bytes = size, .modified_us = modified_us(&st)};
@@ -274,12 +276,13 @@ static void run_read(struct store_op *op)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
-			(void)file_tree_fail(&op->err, errno, "read", "an object");
+			(void)file_tree_fail(&op->err, errno, "read", r->key);
 			return;
 		}
 		if (n == 0) {
 			/* Objects never shrink: the disk lost something. */
-			(void)error_set(&op->err, EC_EIO, "storage: read: the object is cut off");
+			(void)error_set(&op->err, EC_EIO, "storage: read %s: it is cut off",
+					r->key);
 			return;
 		}
 		op->n += (size_t)n;
