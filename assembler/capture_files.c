@@ -122,6 +122,12 @@ static void put_interface(struct capture_files *f, const struct capture_interfac
 	pcapng_put_interface(&f->pcapng.buf, &out);
 }
 
+/* Host clocks may be absurd: what a file cannot hold is left out. */
+static int64_t ns_of(int64_t us)
+{
+	return us > 0 && us <= INT64_MAX / 1000 ? us * 1000 : 0;
+}
+
 static void put_statistics(struct capture_files *f, uint32_t interface)
 {
 	const struct capture_interface *c = &f->index->interfaces[interface];
@@ -131,9 +137,9 @@ static void put_statistics(struct capture_files *f, uint32_t interface)
 		return;
 	struct pcapng_statistics s = {
 		.interface = interface,
-		.ts_ns = part->ended_us * 1000,
-		.start_ns = part->started_us * 1000,
-		.end_ns = part->ended_us * 1000,
+		.ts_ns = ns_of(part->ended_us),
+		.start_ns = ns_of(part->started_us),
+		.end_ns = ns_of(part->ended_us),
 		.received = part->ledger.observed,
 		.if_dropped = part->ledger.dropped_interface,
 		.accepted = part->ledger.accepted,

@@ -7,7 +7,11 @@
 #include "jobqueue/jq_assembly.h"
 #include "packet/chunk_name.h"
 
-enum { ITEMS_MAX = 100, PAGE_KEYS = STORE_DELETE_MAX };
+enum {
+	ITEMS_MAX = 100,
+	PAGE_KEYS = STORE_DELETE_MAX,
+	FAILURES_MAX = 3, /* of a round, then the store or the database is the trouble */
+};
 
 struct garbage {
 	struct jq *jq;
@@ -18,9 +22,9 @@ struct garbage {
 	void *stopped_arg;
 	/* one round */
 	size_t count, at;
-	bool round_failed;
-	bool page_more;   /* chunks of the current job are left after this page */
-	uint64_t removed; /* objects of the current job */
+	unsigned failures; /* of this round */
+	bool page_more;    /* chunks of the current job are left after this page */
+	uint64_t removed;  /* objects of the current job */
 	struct jq_garbage items[ITEMS_MAX];
 };
 
@@ -52,7 +56,7 @@ static void stopped(struct garbage *g)
 
 static void round_end(struct garbage *g)
 {
-	bool full = g->count == ITEMS_MAX && !g->round_failed;
+	bool full = g->count == ITEMS_MAX && g->failures == 0;
 
 	g->running = false;
 	if (g->stopping)
@@ -66,7 +70,7 @@ void garbage_run(struct garbage *g)
 	if (g->running || g->stopping)
 		return;
 	g->running = true;
-	g->round_failed = false;
+	g->failures = 0;
 	g->count = 0;
 	g->at = 0;
 	jq_garbage_find(g->jq, ITEMS_MAX, on_found, g);
@@ -92,7 +96,7 @@ static void on_found(void *arg, const struct error *err, const struct jq_garbage
 
 	if (err && err->code != EC_EUNAVAILABLE && err->code != EC_ECANCELED)
 		log_event(LOG_ERROR, "garbage-failed", "reason", err->text, (char *)NULL);
-	g->round_failed = err != NULL;
+	g->failures = err != NULL;
 	g->count = count < ITEMS_MAX ? count : ITEMS_MAX;
 	if (g->count > 0)
 		memcpy(g->items, items, g->count * sizeof(*items));
@@ -125,12 +129,11 @@ static void item_log(struct garbage *g, enum log_level level, const char *event,
 	log_end(&l);
 }
 
-/* Leave the item for another round: the others do not wait for it. */
+/* Leave the item for another round. */
 static void item_failed(struct garbage *g, const struct error *err)
 {
 	item_log(g, LOG_WARN, "garbage-failed", err);
-	g->round_failed = true;
-	g->at++;
+	g->at = ++g->failures < FAILURES_MAX ? g->at + 1 : g->count;
 	item_begin(g);
 }
 

@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "base/settings.h"
 
+enum { THREADS_BESIDE_WORKERS = 3 };
+
 static const struct setting table[] = {
 	{.name = "EDGECAP_DATABASE_URL",
 	 .kind = SETTING_SECRET,
@@ -76,6 +78,16 @@ static struct service_config config_from(const struct settings *s)
 	};
 }
 
+/* libuv's threads do all blocking work of the store: one for each worker at least, so that one slow fsync
+ * does not hold up the others. Read by libuv when the first one is needed. */
+static void size_thread_pool(uint32_t workers)
+{
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), "%u", (unsigned)workers + THREADS_BESIDE_WORKERS);
+	(void)setenv("UV_THREADPOOL_SIZE", text, 0);
+}
+
 static int fail(const char *text)
 {
 	(void)fprintf(stderr, "edgecap-assembler: %s\n", text);
@@ -102,6 +114,7 @@ int main(int argc, char **argv)
 	log_init("edgecap-assembler", level);
 	(void)signal(SIGPIPE, SIG_IGN);
 	struct service_config config = config_from(settings);
+	size_thread_pool(config.jobs.workers);
 	int r = service_run(&config, &err);
 	if (r < 0)
 		log_event(LOG_ERROR, "ended", "code", error_name(r), "reason", err.text,

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "tests/support/prng.h"
+
 static bool warned(const struct assembly *a, const char *text)
 {
 	return strstr(a->warnings_json, text) != NULL;
@@ -149,6 +151,53 @@ static void test_bad_chunks_harm_their_own_host_only(void **state)
 	assert_true(warned(a, "edge host host-0: chunk 00-00000002: its packets are not in time"));
 	assembly_free(a);
 	buf_fini(&b);
+}
+
+/* One chunk with random bytes changed, or cut, in place of a good one. */
+static void mutate(struct buf *b, struct prng *r)
+{
+	for (uint64_t i = 1 + prng_below(r, 6); i > 0; i--)
+		b->p[prng_below(r, b->n)] = (uint8_t)prng_u64(r);
+	if (prng_one_in(r, 4))
+		b->n = prng_below(r, b->n + 1);
+}
+
+static void test_random_damage(void **state)
+{
+	struct fixture *f = *state;
+	struct prng r = prng_start("damage");
+	struct cursor c;
+	struct record record;
+	struct buf b;
+
+	fixture_claim(f, 2);
+	store_packets(f, 0, 0, BEGIN_NS, 60000, 100);
+	for (uint32_t seq = 0; seq < 400; seq++) {
+		buf_init(&b, CHUNK_BYTES);
+		chunk_begin(&b, LINK_ETHERNET, "eth0");
+		for (unsigned i = 0; i < 10; i++)
+			chunk_packet(&b, BEGIN_NS + seq * 10 + i, i);
+		chunk_end(&b);
+		mutate(&b, &r);
+		store_chunk(f, 1, 0, seq, &b);
+		buf_fini(&b);
+	}
+	struct assembly *a = run_done(f);
+	size_t n = 0;
+	size_t good = 0;
+	load(f, a->pcap_key, &b);
+	pcap_begin(&c, buf_bytes(&b), LINK_ETHERNET, 160);
+	for (; pcap_next(&c, &record); n++)
+		good += record.data.n >= 42 && number_of(record.data, 14) >= 60000;
+	buf_fini(&b);
+	assert_true(good >= 100); /* damage may make a number of these */
+	assert_int_equal(a->found[0].packets, 100);
+	assert_int_equal(a->found[0].unusable, 0);
+	assert_true(a->found[1].unusable > 50);
+	assert_int_equal(a->found[0].packets + a->found[1].packets,
+			 a->packets + a->cut + a->rejected);
+	assert_int_equal(n, a->packets);
+	assembly_free(a);
 }
 
 static void test_missing_chunks(void **state)
@@ -321,6 +370,8 @@ static void test_what_the_pcapng_says(void **state)
 	fixture_claim(f, 2);
 	f->claim.job.selection = (struct selection){SELECT_SYSTEMATIC_COUNT, 1, 9, 0, {0}};
 	f->parts[0].clock_offset_us = -1234;
+	f->parts[1].ended_us = INT64_MAX; /* an absurd clock */
+	f->parts[1].started_us = INT64_MIN;
 	f->parts[0].ledger = (struct ledger){.observed = 50, .accepted = 40, .delivered = 39};
 	f->parts[0].ledger.dropped_kernel = 1;
 	store_packets(f, 0, 0, BEGIN_NS, 1, 2);
@@ -429,6 +480,7 @@ int main(void)
 		WITH_STORE(test_all_hosts_lost),
 		WITH_STORE(test_one_host_lost_of_two),
 		WITH_STORE(test_bad_chunks_harm_their_own_host_only),
+		WITH_STORE(test_random_damage),
 		WITH_STORE(test_missing_chunks),
 		WITH_STORE(test_foreign_objects),
 		WITH_STORE(test_packets_outside_the_scope_never_pass),
