@@ -76,7 +76,7 @@ static void put_section(struct capture_files *f)
 	pcapng_put_section(&f->pcapng.buf, "edgecap " EDGECAP_VERSION, comment);
 }
 
-/* "key=value ..." as README.md documents it. */
+/* "key=value ..." as ARCHITECTURE.md has it. */
 static void interface_comment(const struct assembly *a, const struct capture_interface *c,
 			      char dst[TEXT_BYTES])
 {
