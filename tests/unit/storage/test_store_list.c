@@ -147,6 +147,25 @@ static void test_only_objects_are_shown(void **state)
 	store_writer_abort(writer);
 }
 
+/* Folders that hold no object come first: the page is filled from what lies behind them. */
+static void test_empty_folders_do_not_end_a_page(void **state)
+{
+	struct fixture *f = *state;
+	struct listed l = {0};
+	char path[512];
+
+	assert_int_equal(put(f, "p/x", ""), 0);
+	assert_int_equal(put(f, "p/y", ""), 0);
+	for (char c = 'a'; c < 'k'; c++) {
+		char name[] = {'p', '/', c, '\0'};
+		assert_int_equal(mkdir(path_of(f, name, path), 0700), 0);
+	}
+	assert_int_equal(list_page(f, "p/", "", 1, &l), 0);
+	assert_int_equal(l.count, 1);
+	assert_string_equal(l.keys[0], "p/x");
+	assert_true(l.more);
+}
+
 static void test_nothing_there(void **state)
 {
 	struct fixture *f = *state;
@@ -226,6 +245,7 @@ int main(void)
 		WITH_STORE(test_pages_of_any_size_give_the_same_keys),
 		WITH_STORE(test_start_after_need_not_exist),
 		WITH_STORE(test_only_objects_are_shown),
+		WITH_STORE(test_empty_folders_do_not_end_a_page),
 		WITH_STORE(test_nothing_there),
 		WITH_STORE(test_prefixes_are_checked),
 		WITH_STORE(test_the_waiting_list_can_be_stopped),
