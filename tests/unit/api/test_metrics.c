@@ -64,7 +64,7 @@ static void memory_is_bounded(void **state)
 		api_metrics_observe(m, &x);
 	}
 	for (int i = 0; i < 40; i++) {
-		static char names[40][8];
+		static char names[40][16];
 		(void)snprintf(names[i], sizeof(names[i]), "o%d", i);
 		api_metrics_submitted(m, names[i]);
 	}
