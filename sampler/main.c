@@ -1,0 +1,313 @@
+/* edgecap-sampler: settings, build, run, tear down.
+ *
+ * The order of the start is that of privileges: what needs them (rings, the spool's folder, secrets and certificates in files) is opened
+ * first; then they are given up for good and system calls are confined; only then threads are made and bytes of others are read.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/log.h"
+#include "sampler/agent.h"
+#include "sampler/config.h"
+#include "sampler/confine.h"
+#include "sampler/engine.h"
+#include "sampler/http_client.h"
+#include "sampler/own_flows.h"
+#include "sampler/privilege.h"
+#include "sampler/spool.h"
+#include "sampler/spool_io.h"
+
+enum {
+	CA_FILE_BYTES_MAX = 4 * 1024 * 1024,
+	HELD_SHARE = 4, /* at most a quarter of the engine's buffers waits for uploads */
+};
+
+struct program {
+	struct sampler_config config;
+	uv_loop_t loop;
+	uv_signal_t signals[2];
+	size_t signal_count;
+	struct engine *engine;
+	struct agent *agent;
+	struct spool *spool;
+	struct own_flows *own_flows;
+	struct http_client *http;
+	struct buf ca_pem;
+	int exit_code;
+};
+
+/* --- tear down, in the order of agent.h; also of what was built half --- */
+
+static void on_engine_closed(void *arg)
+{
+	struct program *p = arg;
+
+	agent_free(p->agent);
+	for (size_t i = 0; i < p->signal_count; i++)
+		uv_close((uv_handle_t *)&p->signals[i], NULL);
+}
+
+static void on_http_closed(void *arg)
+{
+	struct program *p = arg;
+
+	own_flows_free(p->own_flows);
+	if (p->engine)
+		engine_close(p->engine, on_engine_closed, p);
+	else
+		on_engine_closed(p);
+}
+
+static void on_spool_closed(void *arg)
+{
+	struct program *p = arg;
+
+	http_client_close(p->http, on_http_closed, p);
+}
+
+static void on_agent_closed(void *arg)
+{
+	struct program *p = arg;
+
+	spool_close(p->spool, on_spool_closed, p);
+}
+
+static void on_agent_stopped(void *arg)
+{
+	struct program *p = arg;
+
+	if (p->agent)
+		agent_close(p->agent, on_agent_closed, p);
+	else
+		on_agent_closed(p);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct program *p = handle->data;
+
+	log_event(LOG_INFO, "stopping", "signal", strsignal(number), NULL);
+	agent_stop(p->agent, on_agent_stopped, p);
+}
+
+/* A ring died: whoever supervises us starts us again, with the privileges that opening another needs. */
+static void on_give_up(void *arg)
+{
+	struct program *p = arg;
+
+	log_event(LOG_ERROR, "giving-up", "reason", "an interface is gone", NULL);
+	p->exit_code = EXIT_FAILURE;
+	agent_stop(p->agent, on_agent_stopped, p);
+}
+
+/* --- build --- */
+
+static void on_spool_failed(void *arg, const struct error *err)
+{
+	(void)arg;
+	log_event(LOG_ERROR, "spool-failed", "reason", err->text, NULL);
+}
+
+/* The file of EDGECAP_CA_FILE, while it can be read. */
+static int ca_read(struct program *p, struct error *err)
+{
+	uint8_t part[16384];
+	ssize_t n = 0;
+
+	buf_init(&p->ca_pem, CA_FILE_BYTES_MAX);
+	if (!p->config.ca_file)
+		return 0;
+	AUTO_FD int fd = open(p->config.ca_file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return error_set_errno(err, EC_EINVAL, errno, "EDGECAP_CA_FILE: cannot open %s",
+				       p->config.ca_file);
+	while ((n = read(fd, part, sizeof(part))) > 0)
+		buf_put(&p->ca_pem, part, (size_t)n);
+	if (n < 0)
+		return error_set_errno(err, EC_EINVAL, errno, "EDGECAP_CA_FILE: cannot read %s",
+				       p->config.ca_file);
+	if (p->ca_pem.failed || p->ca_pem.n == 0)
+		return error_set(err, EC_EINVAL, "EDGECAP_CA_FILE: %s is %s", p->config.ca_file,
+				 p->ca_pem.n == 0 ? "empty" : "too long");
+	return 0;
+}
+
+static int agent_make(struct program *p, struct error *err)
+{
+	const struct sampler_config *c = &p->config;
+	struct agent_config config = {
+		.loop = &p->loop,
+		.api_url = c->api_url,
+		.api_is_unix = c->unix_path[0] != '\0',
+		.token = c->token,
+		.host = c->host,
+		.interface_count = c->interface_count,
+		.held_bytes = c->buffer_bytes / HELD_SHARE,
+		.arg = p,
+		.give_up = on_give_up,
+	};
+
+	return agent_new(&config, &p->agent) < 0 ? error_set(err, EC_ENOMEM, "out of memory") : 0;
+}
+
+static int rings_open(struct program *p, struct error *err)
+{
+	const struct sampler_config *c = &p->config;
+	const char *names[LIMIT_INTERFACES];
+	struct engine_events events = agent_engine_events(p->agent);
+	struct engine_config config = {
+		.interfaces = names,
+		.interface_count = c->interface_count,
+		.direction = c->direction,
+		.ring_bytes = c->ring_bytes,
+		.block_ms = c->block_ms,
+		.buffer_bytes = c->buffer_bytes,
+		.jobs_max = c->jobs_max,
+		.host = c->host,
+	};
+
+	for (size_t i = 0; i < c->interface_count; i++)
+		names[i] = c->interface_names[i];
+	int r = engine_open(&p->loop, &config, &events, &p->engine, err);
+	return r < 0 ? error_prefix(err, "EDGECAP_INTERFACES") : 0;
+}
+
+/* From here on there are no privileges. */
+static int privileges_drop(const struct privilege_plan *plan, struct error *err)
+{
+	struct error why = {0};
+	struct log_line l;
+	int r = privilege_drop(plan, err);
+
+	if (r < 0)
+		return r;
+	int confined = confine_process(&why);
+	if (confined < 0 && confined != EC_ENOTFOUND)
+		return error_set(err, confined, "%s", why.text);
+	if (confined < 0)
+		log_event(LOG_WARN, "not-confined", "reason", why.text, NULL);
+	log_begin(&l, LOG_INFO, "privileges-dropped");
+	log_u64(&l, "uid", plan->uid);
+	log_u64(&l, "gid", plan->gid);
+	log_str(&l, "bounding_set", plan->empty_bounding ? "empty" : "kept");
+	log_str(&l, "seccomp", confined == 0 ? "on" : "off");
+	log_end(&l);
+	return 0;
+}
+
+/* With privileges: open what needs them. Then without: the rest. */
+static int program_open(struct program *p, struct error *err)
+{
+	struct privilege_plan plan;
+	int r = privilege_plan_make(p->config.user, &plan, err);
+
+	if (r == 0)
+		r = ca_read(p, err);
+	if (r < 0)
+		return r;
+	int dir = spool_io_prepare(p->config.spool_dir, plan.uid, plan.gid, err);
+	if (dir < 0)
+		return dir;
+	struct spool_config spool = {.loop = &p->loop,
+				     .dir = dir,
+				     .limit_bytes = p->config.spool_bytes,
+				     .arg = p,
+				     .failed = on_spool_failed};
+	r = agent_make(p, err);
+	if (r == 0)
+		r = rings_open(p, err);
+	if (r == 0)
+		r = privileges_drop(&plan, err);
+	if (r < 0) {
+		(void)close(dir);
+		return r;
+	}
+	r = spool_open(&spool, &p->spool, err);
+	return r < 0 ? r : agent_recover(p->agent, p->spool, err);
+}
+
+static int program_start(struct program *p, struct error *err)
+{
+	static const int numbers[] = {SIGTERM, SIGINT};
+
+	p->own_flows = own_flows_new(p->engine);
+	if (!p->own_flows)
+		return error_set(err, EC_ENOMEM, "out of memory");
+	struct http_client_config http = {
+		.loop = &p->loop,
+		.ca_pem = buf_bytes(&p->ca_pem),
+		.own_flows = p->own_flows,
+		.unix_path = p->config.unix_path[0] ? p->config.unix_path : NULL,
+	};
+	int r = http_client_new(&http, &p->http, err);
+	buf_fini(&p->ca_pem);
+	if (r == 0)
+		r = engine_start(p->engine, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+		EC_ASSERT(uv_signal_init(&p->loop, &p->signals[i]) == 0);
+		p->signals[i].data = p;
+		p->signal_count++;
+		EC_ASSERT(uv_signal_start(&p->signals[i], on_signal, numbers[i]) == 0);
+	}
+	r = agent_start(p->agent, p->engine, p->http);
+	return r < 0 ? error_set(err, r, "out of memory") : 0;
+}
+
+static int sample(struct program *p)
+{
+	struct error err = {0};
+
+	(void)umask(077);
+	(void)signal(SIGPIPE, SIG_IGN);
+	EC_ASSERT(uv_loop_init(&p->loop) == 0);
+	int r = program_open(p, &err);
+	if (r == 0)
+		r = program_start(p, &err);
+	if (r < 0) {
+		(void)fprintf(stderr, "edgecap-sampler: %s\n", err.text);
+		p->exit_code = EXIT_FAILURE;
+		on_agent_stopped(p);
+	} else {
+		log_event(LOG_INFO, "started", "host", p->config.host, "api", p->config.api_url,
+			  NULL);
+	}
+	(void)uv_run(&p->loop, UV_RUN_DEFAULT);
+	EC_ASSERT(uv_loop_close(&p->loop) == 0);
+	buf_fini(&p->ca_pem);
+	if (r == 0)
+		log_event(LOG_INFO, "stopped", NULL);
+	return p->exit_code;
+}
+
+int main(int argc, char **argv)
+{
+	struct program program = {0};
+	struct settings *settings = NULL;
+	enum settings_outcome outcome = SETTINGS_RUN;
+	struct error err = {0};
+	int code = EXIT_SUCCESS;
+
+	int r = settings_read(&sampler_settings, argc, argv, &settings, &outcome, &err);
+	if (r == 0 && outcome == SETTINGS_RUN)
+		r = sampler_config_read(settings, &program.config, &err);
+	if (r < 0) {
+		(void)fprintf(stderr, "edgecap-sampler: %s\n", err.text);
+		settings_free(settings);
+		return EXIT_FAILURE;
+	}
+	if (outcome == SETTINGS_RUN) {
+		log_init("edgecap-sampler", program.config.log_level);
+		code = sample(&program);
+	}
+	settings_free(settings);
+	return code;
+}

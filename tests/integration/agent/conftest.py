@@ -1,0 +1,107 @@
+"""A sampler process with the fake engine, and the API that it talks to."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from fake_api import TOKEN, FakeApi
+
+PROGRAM = os.environ.get("EDGECAP_SAMPLER_FAKE", "")
+NOBODY = 65534
+
+
+class Sampler:
+    """edgecap-sampler-fake with its spool; started and killed any number of times."""
+
+    def __init__(self, api, folder, **fake):
+        self.api = api
+        self.folder = Path(folder)
+        self.spool = self.folder / "spool"
+        self.fake = fake
+        self.process = None
+        self.settings = {}
+        self.logs = []
+
+    def start(self, **settings):
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("EDGECAP_", "FAKE_"))}
+        env.update(EDGECAP_EDGE_URL=self.api.url, EDGECAP_SAMPLER_TOKEN=TOKEN, EDGECAP_INTERFACES="fake0",
+                   EDGECAP_SPOOL_DIR=str(self.spool), EDGECAP_HOST="edge-test")
+        self.settings.update(settings)
+        env.update(self.settings)
+        env.update({k: str(v) for k, v in self.fake.items()})
+        log = self.folder / ("log-%d" % len(self.logs))
+        self.logs.append(log)
+        self.process = subprocess.Popen([PROGRAM], env=env, stderr=open(log, "w"))
+        return self
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def terminate(self, seconds=10):
+        """SIGTERM; returns the exit status and how long it took."""
+        begin = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(seconds), time.monotonic() - begin
+
+    def log(self, run=-1):
+        return self.logs[run].read_text()
+
+    def spooled(self):
+        """The chunk files in the spool."""
+        return sorted(str(p.relative_to(self.spool)) for p in self.spool.glob("*/*.pcapng"))
+
+    def parts(self):
+        return sorted(p.name for p in self.spool.glob("*") if p.is_dir())
+
+    def clean_up(self):
+        if self.process and self.process.poll() is None:
+            status, _ = self.terminate(15)
+            assert status == 0, self.log()
+
+
+@pytest.fixture
+def api():
+    with FakeApi() as it:
+        yield it
+
+
+@pytest.fixture
+def make_sampler(api, request):
+    """Makes a sampler; FAKE_... settings of the engine as keyword arguments."""
+    folder = tempfile.mkdtemp(prefix="edgecap-test-")
+    # The sampler becomes nobody: its spool's parents must be open to it only to pass.
+    os.chmod(folder, 0o711)
+    made = []
+
+    def make(**fake):
+        sampler = Sampler(api, folder, **{k.upper(): v for k, v in fake.items()})
+        made.append(sampler)
+        return sampler
+
+    yield make
+    api.sync_fault = api.put_fault = None
+    failed = request.node.rep_call.failed if hasattr(request.node, "rep_call") else False
+    try:
+        for sampler in made:
+            sampler.clean_up()
+    finally:
+        if failed:
+            for sampler in made:
+                for log in sampler.logs:
+                    print("==", log, "\n" + log.read_text())
+        for sampler in made:
+            if sampler.process and sampler.process.poll() is None:
+                sampler.kill()
+        shutil.rmtree(folder)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    outcome = yield
+    setattr(item, "rep_" + outcome.get_result().when, outcome.get_result())
