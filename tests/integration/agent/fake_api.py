@@ -7,6 +7,7 @@ recorded in `up` (decoded sync messages with the time they came) and `puts`.
 
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -72,7 +73,8 @@ def check_whole(job):
 class FakeApi:
     """Listens on a free port of 127.0.0.1 from start() to stop(); both may be called again, the port stays."""
 
-    def __init__(self):
+    def __init__(self, certificate=None):
+        self.certificate = certificate  # PEM with its key: https
         self.lock = threading.Condition()
         self.jobs = {}
         self.up = []  # (time, message)
@@ -98,7 +100,7 @@ class FakeApi:
 
     @property
     def url(self):
-        return "http://127.0.0.1:%d" % self.port
+        return "%s://127.0.0.1:%d" % ("https" if self.certificate else "http", self.port)
 
     def start(self):
         api = self
@@ -135,6 +137,12 @@ class FakeApi:
 
         self.server = Server(("127.0.0.1", self.port), Handler)
         self.port = self.server.server_address[1]
+        if self.certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.certificate)
+            # The handshake is made by the connection's own thread, with its first read.
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True,
+                                                     do_handshake_on_connect=False)
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
         self.thread.start()
 

@@ -2,10 +2,12 @@
 
 import os
 import re
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
-from fake_api import pcap
+from fake_api import FakeApi, check_whole, pcap
 
 
 def status_of(path):
@@ -68,3 +70,39 @@ def test_own_connections_are_told_to_the_engine_before_they_are_made(api, make_s
     assert len(seen) >= 2
     for port, told in seen:
         assert "add 127.0.0.1 %d 127.0.0.1 %d\n" % (port, api.port) in told
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A certificate of its own for 127.0.0.1, with its key, and the certificate alone."""
+    both, alone, key = tmp_path / "both.pem", tmp_path / "ca.pem", tmp_path / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+                    "-keyout", key, "-out", alone], check=True, capture_output=True)
+    both.write_text(key.read_text() + alone.read_text())
+    return both, alone
+
+
+def test_https_with_a_certificate_of_the_operators_own(api, make_sampler, certificate):
+    """Chunks and sync over TLS; the file is read before root is given up, so nobody need be able to."""
+    both, alone = certificate
+    alone.chmod(0o600)
+    with FakeApi(both) as tls:
+        sampler = make_sampler(fake_chunk_ms=50)
+        sampler.api = tls
+        sampler.start(EDGECAP_CA_FILE=str(alone))
+        job = tls.post(pcap(), time_limit_s=0.5)
+        tls.wait_state(job, "done")
+        check_whole(job)
+        assert sampler.terminate()[0] == 0
+
+
+def test_https_with_an_unknown_certificate_is_refused(api, make_sampler, certificate):
+    with FakeApi(certificate[0]) as tls:
+        sampler = make_sampler()
+        sampler.api = tls
+        sampler.start()
+        time.sleep(1)
+        assert tls.up == []
+        assert re.search("event=api-away reason=.*certificate", sampler.log())
+        assert sampler.terminate()[0] == 0
