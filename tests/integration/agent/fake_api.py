@@ -80,6 +80,7 @@ class FakeApi:
         self.up = []  # (time, message)
         self.puts = []  # (time, key, status)
         self.sync_fault = None  # None, a status, "hang", "truncated", "oversized", "wrong_seq", "reset", "html"
+        self.stale_stop = False  # answer an older message after the newer one, and wrongly: stop
         self.put_fault = None  # None, a status, "hang", "reset"
         self.newest = 0
         self.boots = []
@@ -302,7 +303,11 @@ class FakeApi:
                 if any(self.wants(j, now) for j in self.jobs.values()):
                     break
                 self.lock.wait(min(0.1, deadline - now))
-            out = self.answer(message, superseded=newer)
+            out = self.answer(message, superseded=newer and not self.stale_stop)
+        if newer and self.stale_stop:
+            time.sleep(0.2)
+            for part in out["parts"]:
+                part["desired"] = "stop"
         return send(request, 200, json.dumps(out).encode())
 
     def misbehave(self, request, fault, message):

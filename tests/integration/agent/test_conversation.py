@@ -72,3 +72,14 @@ def test_a_refused_token_is_tried_every_five_seconds(api, make_sampler):
     assert log.count("event=api-refuses-token") == 1
     assert api.up == [] and sampler.process.poll() is None
     assert "wrong" not in log.replace("wrong=", "")
+
+
+def test_an_answer_to_an_older_message_changes_nothing(api, make_sampler):
+    """The newer message was answered already: what comes after it for an older one is not carried out."""
+    make_sampler(fake_chunk_ms=50).start()
+    job = api.post(pcap(), time_limit_s=3)
+    api.wait_state(job, "running")
+    api.stale_stop = True
+    last = api.wait_state(job, "done", seconds=8)
+    assert last["reason"] == "time_limit"
+    check_whole(job)

@@ -11,7 +11,9 @@ def test_put_faults_are_tried_again(api, make_sampler, fault):
     sampler = make_sampler(fake_chunk_ms=50).start()
     api.put_fault = fault
     job = api.post(pcap(), time_limit_s=1)
+    posted = time.monotonic()
     api.wait_state(job, "ended")
+    assert time.monotonic() - posted < 1.5, "an end is said at once, not with the next counters"
     tries = len(api.puts)
     assert tries >= 2
     assert job.chunks == {} and sampler.spooled()

@@ -296,6 +296,9 @@ static void test_a_redirect_is_a_refusal(void **state)
 	while (f->done[UPLOAD_REFUSED] < CHUNKS)
 		(void)uv_run(&f->loop, UV_RUN_ONCE);
 	assert_int_equal(f->done[UPLOAD_AGAIN], 0);
+	/* The store is there: nothing pauses but each chunk, for longer and longer. */
+	run_ms(f, 1000);
+	assert_in_range(f->done[UPLOAD_REFUSED], 2 * CHUNKS, 8 * CHUNKS);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
