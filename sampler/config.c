@@ -5,6 +5,8 @@
 
 #include "base/bytes.h"
 
+#define MIB (UINT64_C(1) << 20)
+
 static const struct setting table[] = {
 	{.name = "EDGECAP_EDGE_URL",
 	 .kind = SETTING_STR,
@@ -33,7 +35,7 @@ static const struct setting table[] = {
 	{.name = "EDGECAP_SPOOL_BYTES",
 	 .kind = SETTING_SIZE,
 	 .fallback = "1GiB",
-	 .min = LIMIT_MIB,
+	 .min = MIB,
 	 .help = "disk space for it; then new packets are dropped and counted"},
 	{.name = "EDGECAP_DIRECTION",
 	 .kind = SETTING_STR,
@@ -44,8 +46,8 @@ static const struct setting table[] = {
 	{.name = "EDGECAP_RING_BYTES",
 	 .kind = SETTING_SIZE,
 	 .fallback = "8MiB",
-	 .min = LIMIT_MIB,
-	 .max = 1024u * LIMIT_MIB,
+	 .min = MIB,
+	 .max = 1024 * MIB,
 	 .help = "memory of the kernel for each interface"},
 	{.name = "EDGECAP_BLOCK_MS",
 	 .kind = SETTING_INT,
@@ -56,8 +58,8 @@ static const struct setting table[] = {
 	{.name = "EDGECAP_BUFFER_BYTES",
 	 .kind = SETTING_SIZE,
 	 .fallback = "64MiB",
-	 .min = 4u * LIMIT_MIB,
-	 .max = 16ull * 1024 * LIMIT_MIB,
+	 .min = 4 * MIB,
+	 .max = MIB * 16 * 1024,
 	 .help = "memory for captured packets of all jobs together"},
 	{.name = "EDGECAP_JOBS_MAX",
 	 .kind = SETTING_INT,

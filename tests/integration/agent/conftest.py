@@ -1,4 +1,4 @@
-"""A sampler process with the fake engine, and the API that it talks to."""
+"""A sampler process, most times with the fake engine, and the API that it talks to."""
 
 import os
 import shutil
@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 from fake_api import TOKEN, FakeApi
 
-PROGRAM = os.environ.get("EDGECAP_SAMPLER_FAKE", "")
-NOBODY = 65534
+FAKE = os.environ.get("EDGECAP_SAMPLER_FAKE", "")
+REAL = os.path.join(os.environ.get("EDGECAP_BIN_DIR", ""), "edgecap-sampler")
 
 
 class Sampler:
-    """edgecap-sampler-fake with its spool; started and killed any number of times."""
+    """A sampler with its spool; started and killed any number of times. command: what to run."""
 
-    def __init__(self, api, folder, **fake):
+    def __init__(self, api, folder, command, **fake):
         self.api = api
+        self.command = command
         self.folder = Path(folder)
         self.spool = self.folder / "spool"
         self.fake = fake
@@ -36,7 +37,7 @@ class Sampler:
         env.update({k: str(v) for k, v in self.fake.items()})
         log = self.folder / ("log-%d" % len(self.logs))
         self.logs.append(log)
-        self.process = subprocess.Popen([PROGRAM], env=env, stderr=open(log, "w"))
+        self.process = subprocess.Popen(self.command, env=env, stderr=open(log, "w"))
         return self
 
     def kill(self):
@@ -73,14 +74,14 @@ def api():
 
 @pytest.fixture
 def make_sampler(api, request):
-    """Makes a sampler; FAKE_... settings of the engine as keyword arguments."""
+    """Makes a sampler with the fake engine, whose FAKE_... settings are keyword arguments, or (command) with another."""
     folder = tempfile.mkdtemp(prefix="edgecap-test-")
     # The sampler becomes nobody: its spool's parents must be open to it only to pass.
     os.chmod(folder, 0o711)
     made = []
 
-    def make(**fake):
-        sampler = Sampler(api, folder, **{k.upper(): v for k, v in fake.items()})
+    def make(command=None, **fake):
+        sampler = Sampler(api, folder, command or [FAKE], **{k.upper(): v for k, v in fake.items()})
         made.append(sampler)
         return sampler
 

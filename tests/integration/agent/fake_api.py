@@ -43,17 +43,22 @@ class Job:
         return found
 
 
-def packet_numbers(data):
-    """The first 8 bytes of each packet of a small pcapng file."""
+def packets(data):
+    """The captured bytes of each packet of a small pcapng file in little-endian order."""
     found, at = [], 0
     while at < len(data):
-        kind = int.from_bytes(data[at : at + 4], "little")
-        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        kind, length = struct.unpack_from("<II", data, at)
         if kind == 6:
-            found.append(int.from_bytes(data[at + 28 : at + 36], "little"))
+            captured = struct.unpack_from("<I", data, at + 20)[0]
+            found.append(data[at + 28 : at + 28 + captured])
         at += length
     assert at == len(data)
     return found
+
+
+def packet_numbers(data):
+    """The fake engine's numbers: the first 8 bytes of each packet."""
+    return [int.from_bytes(p[:8], "little") for p in packets(data)]
 
 
 def pcap(n=1):
@@ -71,10 +76,11 @@ def check_whole(job):
 
 
 class FakeApi:
-    """Listens on a free port of 127.0.0.1 from start() to stop(); both may be called again, the port stays."""
+    """Listens on a free port from start() to stop(); both may be called again, the port stays."""
 
-    def __init__(self, certificate=None):
+    def __init__(self, certificate=None, address="127.0.0.1"):
         self.certificate = certificate  # PEM with its key: https
+        self.address = address
         self.lock = threading.Condition()
         self.jobs = {}
         self.up = []  # (time, message)
@@ -101,7 +107,7 @@ class FakeApi:
 
     @property
     def url(self):
-        return "%s://127.0.0.1:%d" % ("https" if self.certificate else "http", self.port)
+        return "%s://%s:%d" % ("https" if self.certificate else "http", self.address, self.port)
 
     def start(self):
         api = self
@@ -136,7 +142,7 @@ class FakeApi:
             def handle_error(self, *_):
                 pass  # a client that went away
 
-        self.server = Server(("127.0.0.1", self.port), Handler)
+        self.server = Server((self.address, self.port), Handler)
         self.port = self.server.server_address[1]
         if self.certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
