@@ -9,7 +9,7 @@
  * but does not answer, within JQ_STATEMENT_MS. There is no session state (no named statements, no SET), so
  * pgbouncer in transaction mode works. Each operation is one transaction whose `edgecap.scope` and
  * `edgecap.account_id` the row-level policies read, and is safe to repeat: when a connection is lost, what was under
- * way on it is sent once more. Memory for an operation itself is a few KiB; without it the process aborts.
+ * way on it is sent again. Memory for an operation itself is a few KiB; without it the process aborts.
  */
 #pragma once
 

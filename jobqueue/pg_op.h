@@ -59,7 +59,7 @@ struct pg_op {
 	uint64_t begun_ms;   /* when it became the first on its connection */
 	size_t results;      /* read so far, the scope's included */
 	unsigned tries;      /* after serialization failures */
-	bool resent;         /* after a lost connection */
+	unsigned resent;     /* after lost connections */
 };
 
 /* A zeroed operation of size bytes whose first member is struct pg_op. scope: "account" (with account), "fleet" or "auth",

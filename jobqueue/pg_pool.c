@@ -14,6 +14,7 @@ struct pg_pool {
 	uv_timer_t
 		timer; /* ticks while anything is outstanding: deadlines, and what ends without an answer */
 	struct pg_list fast, slow; /* waiting */
+	struct pg_list again;      /* cut off: to be sent again after the next tick */
 	struct pg_list ended;      /* to be called back at the next tick: not inside the caller */
 	uint32_t count;
 	uint32_t open; /* slots not closed yet */
@@ -45,8 +46,8 @@ static uint32_t under_way(const struct pg_pool *pool)
 /* Tick while there is something to watch over. */
 static void set_timer(struct pg_pool *pool)
 {
-	bool needed = pool->fast.head || pool->slow.head || pool->ended.head || pool->closing ||
-		      under_way(pool) > 0;
+	bool needed = pool->fast.head || pool->slow.head || pool->again.head || pool->ended.head ||
+		      pool->closing || under_way(pool) > 0;
 
 	if (uv_is_closing((uv_handle_t *)&pool->timer) ||
 	    needed == (uv_is_active((uv_handle_t *)&pool->timer) != 0))
@@ -150,29 +151,39 @@ static void on_up(void *arg)
 	dispatch(pool);
 }
 
-/* What was under way goes back to the front of the queue, or ends when that happened to it before. */
+/* What was under way is sent again, but not before the other connections were looked at: when the server went away, they
+ * are lost as well and only do not know it yet. */
 static void on_down(void *arg, struct pg_list *cut, const char *reason)
 {
 	struct pg_pool *pool = arg;
-	struct pg_list fast = {0}, slow = {0};
 	struct pg_op *op = NULL;
 
 	pool->reconnects++;
 	(void)snprintf(pool->last_error, sizeof(pool->last_error), "%s", reason);
 	while ((op = pg_list_pop(cut))) {
-		if (op->resent || pool->closing) {
+		if (op->resent >= PG_RESENT_MAX || pool->closing) {
 			op->err = (struct error){0};
 			(void)pg_op_fail(op, pool->closing ? EC_ECANCELED : EC_EUNAVAILABLE,
 					 "database connection lost: %s", reason);
 			pg_list_push(&pool->ended, op);
 		} else {
-			op->resent = true;
-			pg_list_push(op->slow ? &slow : &fast, op);
+			op->resent++;
+			pg_list_push(&pool->again, op);
 		}
 	}
+	dispatch(pool);
+}
+
+/* Put what was cut off at the front of the queue, in its order. */
+static void requeue(struct pg_pool *pool)
+{
+	struct pg_list fast = {0}, slow = {0};
+	struct pg_op *op = NULL;
+
+	while ((op = pg_list_pop(&pool->again)))
+		pg_list_push(op->slow ? &slow : &fast, op);
 	pg_list_prepend(&pool->fast, &fast);
 	pg_list_prepend(&pool->slow, &slow);
-	dispatch(pool);
 }
 
 static const struct pg_slot_events slot_events = {on_ended, on_up, on_down};
@@ -246,10 +257,14 @@ static void on_tick(uv_timer_t *timer)
 	struct pg_list ended = {0};
 	struct pg_op *op = NULL;
 
+	if (!pool->closing)
+		requeue(pool);
 	expire(pool, &pool->fast, now_ms);
 	expire(pool, &pool->slow, now_ms);
-	if (!pool->cut)
+	if (!pool->cut) {
 		break_silent(pool, now_ms);
+		dispatch(pool);
+	}
 	if (pool->closing && !pool->cut && (under_way(pool) == 0 || now_ms >= pool->cut_at_ms))
 		cut_all(pool);
 	/* what the callbacks add comes at the next tick */
@@ -261,7 +276,7 @@ static void on_tick(uv_timer_t *timer)
 
 void pg_pool_close(struct pg_pool *pool, pg_pool_closed_cb cb, void *arg)
 {
-	struct pg_list *lists[] = {&pool->fast, &pool->slow};
+	struct pg_list *lists[] = {&pool->again, &pool->fast, &pool->slow};
 
 	EC_ASSERT(!pool->closing);
 	pool->closing = true;

@@ -5,7 +5,8 @@
  * stays free of them (when there are two), so that a long statement holds up nobody. What ends an operation:
  *   - its answer, good or bad;
  *   - JQ_WAIT_MS in the queue, or a full queue: EC_EUNAVAILABLE;
- *   - its connection is lost: it is sent once more, within what is left of JQ_WAIT_MS, then EC_EUNAVAILABLE;
+ *   - its connection is lost: it is sent again, PG_RESENT_MAX times at the most and within what is left of
+ *     JQ_WAIT_MS, then EC_EUNAVAILABLE;
  *   - no answer for JQ_STATEMENT_MS (PG_SLOW_MS when slow): its connection is given up, as above;
  *   - a serialization failure or deadlock (40001, 40P01): it is sent again up to PG_TRIES_MAX times;
  *   - closing: EC_ECANCELED.
@@ -24,6 +25,7 @@
 enum {
 	PG_DEPTH_MAX = 32,
 	PG_TRIES_MAX = 8,
+	PG_RESENT_MAX = 3,
 	PG_SLOW_MS = 60000,
 	PG_CLOSE_MS = 1000, /* what is under way may end, then it is cut */
 };
