@@ -74,8 +74,8 @@ CREATE INDEX pcaps_lease ON pcaps (lease_id) WHERE stage = 'assembling';
 CREATE INDEX pcaps_deadline ON pcaps (deadline) WHERE stage = 'capturing';
 CREATE INDEX pcaps_expires ON pcaps (expires) WHERE stage = 'done';
 CREATE INDEX pcaps_chunks ON pcaps (completed) WHERE stage IN ('done', 'failed') AND NOT chunks_removed;
--- A tenant's list, newest first.
-CREATE INDEX pcaps_list ON pcaps (account_id, submitted DESC, id DESC);
+-- A tenant's list, newest first; with what is needed to count it without reading the rows.
+CREATE INDEX pcaps_list ON pcaps (account_id, submitted DESC, id DESC) INCLUDE (stage, type);
 
 CREATE TABLE pcap_parts (
 	account_id uuid NOT NULL,

@@ -1,0 +1,210 @@
+/* Who is asking: tokens, keys and samplers, as edgecap-admin makes them. */
+#include "kit.h"
+
+#include <stdio.h>
+
+struct answer {
+	bool done;
+	int code;
+	struct jq_identity identity;
+	char actor[256];
+	struct jq_sampler sampler;
+	char name[256], colo[64];
+};
+
+static void on_identity(void *arg, const struct error *err, const struct jq_identity *identity)
+{
+	struct answer *a = arg;
+
+	assert_int_equal(!err, identity != NULL);
+	a->code = err ? err->code : 0;
+	if (identity) {
+		a->identity = *identity;
+		(void)snprintf(a->actor, sizeof(a->actor), "%s", identity->actor);
+	}
+	a->done = true;
+}
+
+static struct digest hash(const char *secret)
+{
+	return digest_sha256(bytes_of(secret));
+}
+
+static struct answer by_token(struct kit *k, const char *token, const struct id *account)
+{
+	struct answer a = {0};
+	struct digest d = hash(token);
+
+	jq_auth_token(k->api, &d, account, on_identity, &a);
+	kit_run_until(k, &a.done);
+	return a;
+}
+
+static struct answer by_key(struct kit *k, const char *email, const char *key,
+			    const struct id *account)
+{
+	struct answer a = {0};
+	struct digest d = hash(key);
+
+	jq_auth_key(k->api, email, &d, account, on_identity, &a);
+	kit_run_until(k, &a.done);
+	return a;
+}
+
+static void test_token_is_seen_from_its_account(void **state)
+{
+	struct kit *k = *state;
+	struct id mine = kit_account(k, 0, 16, NULL), theirs = kit_account(k, 0, 16, NULL), id;
+	struct id none = id_new_v4();
+	char secret[SECRET_TEXT_BYTES];
+	struct registry_token token = {
+		.account = mine, .name = "ci", .permissions = PERM_READ | PERM_COLLECT};
+
+	assert_int_equal(registry_token_create(k->registry, &token, &id, secret, NULL), 0);
+	struct answer a = by_token(k, secret, &mine);
+	assert_int_equal(a.code, 0);
+	assert_true(a.identity.account_member);
+	assert_int_equal(a.identity.permissions, PERM_READ | PERM_COLLECT);
+	assert_true(id_equal(&a.identity.credential, &id));
+	assert_string_equal(a.actor, "token:ci");
+	/* known, but of another account; an account that is not there looks the same */
+	a = by_token(k, secret, &theirs);
+	assert_int_equal(a.code, 0);
+	assert_false(a.identity.account_member);
+	assert_int_equal(a.identity.permissions, 0);
+	a = by_token(k, secret, &none);
+	assert_int_equal(a.code, 0);
+	assert_false(a.identity.account_member);
+	assert_int_equal(by_token(k, "another", &mine).code, EC_EAUTH);
+	/* of a disabled account */
+	assert_int_equal(registry_account_disable(k->registry, &mine, true, NULL), 0);
+	a = by_token(k, secret, &mine);
+	assert_int_equal(a.code, 0);
+	assert_false(a.identity.account_member);
+	assert_int_equal(a.identity.permissions, 0);
+}
+
+static void test_expired_and_revoked_tokens_are_unknown(void **state)
+{
+	struct kit *k = *state;
+	struct id account = kit_account(k, 0, 16, NULL), id;
+	char expired[SECRET_TEXT_BYTES], revoked[SECRET_TEXT_BYTES];
+	struct registry_token token = {.account = account,
+				       .name = "old",
+				       .permissions = PERM_READ,
+				       .expires_us = clock_wall_now_us() + 300000};
+
+	assert_int_equal(registry_token_create(k->registry, &token, &id, expired, NULL), 0);
+	assert_int_equal(by_token(k, expired, &account).code, 0);
+	token.name = "new";
+	token.expires_us = 0;
+	assert_int_equal(registry_token_create(k->registry, &token, &id, revoked, NULL), 0);
+	assert_int_equal(by_token(k, revoked, &account).code, 0);
+	assert_int_equal(registry_token_revoke(k->registry, &account, "new", &id, NULL), 0);
+	assert_int_equal(by_token(k, revoked, &account).code, EC_EAUTH);
+	assert_int_equal(registry_token_revoke(k->registry, &account, "new", &id, NULL),
+			 EC_ENOTFOUND);
+	kit_run_ms(k, 350);
+	assert_int_equal(by_token(k, expired, &account).code, EC_EAUTH);
+}
+
+static void test_key_of_a_user_in_two_accounts(void **state)
+{
+	struct kit *k = *state;
+	struct id one = kit_account(k, 0, 16, NULL), two = kit_account(k, 0, 16, NULL);
+	struct id none = kit_account(k, 0, 16, NULL);
+	struct registry_user first = {0}, second = {0}, third = {0};
+	struct registry_member m = {.email = "Ann@Example.net", .account = one, .role = "reader"};
+
+	assert_int_equal(registry_user_create(k->registry, &m, &first, NULL), 0);
+	assert_true(first.key_new);
+	m = (struct registry_member){.email = "ann@example.NET", .account = two, .role = "admin"};
+	assert_int_equal(registry_user_create(k->registry, &m, &second, NULL), 0);
+	assert_false(second.key_new);
+	assert_string_equal(second.key, "");
+	assert_true(id_equal(&first.id, &second.id));
+
+	struct answer a = by_key(k, "ANN@example.net", first.key, &one);
+	assert_int_equal(a.code, 0);
+	assert_true(a.identity.account_member);
+	assert_int_equal(a.identity.permissions, PERM_READ | PERM_DOWNLOAD);
+	assert_string_equal(a.actor, "Ann@Example.net");
+	a = by_key(k, "ann@example.net", first.key, &two);
+	assert_int_equal(a.identity.permissions,
+			 PERM_READ | PERM_DOWNLOAD | PERM_COLLECT | PERM_ADMIN);
+	a = by_key(k, "ann@example.net", first.key, &none);
+	assert_int_equal(a.code, 0);
+	assert_false(a.identity.account_member);
+	assert_int_equal(a.identity.permissions, 0);
+	assert_int_equal(by_key(k, "ann@example.net", "wrong", &one).code, EC_EAUTH);
+	assert_int_equal(by_key(k, "bob@example.net", first.key, &one).code, EC_EAUTH);
+
+	/* a new key replaces the old one; a new role the old role */
+	m = (struct registry_member){
+		.email = "ann@example.net", .account = one, .role = "collector", .new_key = true};
+	assert_int_equal(registry_user_create(k->registry, &m, &third, NULL), 0);
+	assert_true(third.key_new);
+	assert_int_equal(by_key(k, "ann@example.net", first.key, &one).code, EC_EAUTH);
+	a = by_key(k, "ann@example.net", third.key, &one);
+	assert_int_equal(a.identity.permissions, PERM_READ | PERM_DOWNLOAD | PERM_COLLECT);
+	kit_sql(k, "UPDATE users SET disabled = true WHERE id = '%s'", first.id.hex);
+	assert_int_equal(by_key(k, "ann@example.net", third.key, &one).code, EC_EAUTH);
+}
+
+static void on_sampler(void *arg, const struct error *err, const struct jq_sampler *sampler)
+{
+	struct answer *a = arg;
+
+	assert_int_equal(!err, sampler != NULL);
+	a->code = err ? err->code : 0;
+	if (sampler) {
+		a->sampler = *sampler;
+		(void)snprintf(a->name, sizeof(a->name), "%s", sampler->name);
+		(void)snprintf(a->colo, sizeof(a->colo), "%s", sampler->colo);
+	}
+	a->done = true;
+}
+
+static struct answer by_sampler(struct kit *k, const char *token)
+{
+	struct answer a = {0};
+	struct digest d = hash(token);
+
+	jq_auth_sampler(k->api, &d, on_sampler, &a);
+	kit_run_until(k, &a.done);
+	return a;
+}
+
+static void test_sampler_is_known_by_its_token_while_enabled(void **state)
+{
+	struct kit *k = *state;
+	char secret[SECRET_TEXT_BYTES];
+	struct id id, same;
+
+	assert_int_equal(
+		registry_sampler_create(k->registry, "edge \"7\"", "ord01", &id, secret, NULL), 0);
+	struct answer a = by_sampler(k, secret);
+	assert_int_equal(a.code, 0);
+	assert_true(id_equal(&a.sampler.id, &id));
+	assert_string_equal(a.name, "edge \"7\"");
+	assert_string_equal(a.colo, "ord01");
+	assert_int_equal(by_sampler(k, "another").code, EC_EAUTH);
+	assert_int_equal(registry_sampler_disable(k->registry, id.hex, true, &same, NULL), 0);
+	assert_int_equal(by_sampler(k, secret).code, EC_EAUTH);
+	assert_int_equal(registry_sampler_disable(k->registry, "edge \"7\"", false, &same, NULL),
+			 0);
+	assert_true(id_equal(&id, &same));
+	assert_int_equal(by_sampler(k, secret).code, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_token_is_seen_from_its_account),
+		cmocka_unit_test(test_expired_and_revoked_tokens_are_unknown),
+		cmocka_unit_test(test_key_of_a_user_in_two_accounts),
+		cmocka_unit_test(test_sampler_is_known_by_its_token_while_enabled),
+	};
+
+	return cmocka_run_group_tests(tests, kit_setup, kit_teardown);
+}
