@@ -56,7 +56,7 @@ def test_no_packet_of_anybody_elses(lab):
         assert "2001:db8:5678::8" in (flow.source, flow.destination)
     refused = tenant.call("POST", json={
         "type": "simple", "system": "magic-transit", "time_limit": 1, "packet_limit": 1,
-        "filter_v1": {"destination_address": "198.51.100.8"},
+        "filter_v1": {"source_address": "198.51.100.7", "destination_address": "198.51.100.8"},
     })  # fmt: skip
     assert refused.status_code == 400 and refused.json()["errors"][0]["code"] == 1022
 
