@@ -14,13 +14,22 @@ static uint64_t window_us(const struct board_job *j, int64_t now_us)
 	return (uint64_t)(left < full ? (left > 0 ? left : 0) : full);
 }
 
+uint32_t board_grant_window(const struct board_sampler *s)
+{
+	size_t streams = s->parts.count * (s->stream_count ? s->stream_count : 1);
+	size_t window = streams ? BOARD_GRANTS_MAX / streams : LIMIT_UPLOAD_GRANTS;
+	if (window < 1)
+		return 1;
+	return window < LIMIT_UPLOAD_GRANTS ? (uint32_t)window : (uint32_t)LIMIT_UPLOAD_GRANTS;
+}
+
 static int grants_fill(struct board_part *p, const struct board_signer *signer, int64_t now_us,
 		       struct arena *a, struct sync_down_part *down)
 {
 	uint32_t streams = p->sampler->stream_count < LIMIT_STREAMS ? p->sampler->stream_count
 								    : (uint32_t)LIMIT_STREAMS;
-	down->grants =
-		arena_calloc(a, (size_t)streams * LIMIT_UPLOAD_GRANTS, sizeof(*down->grants));
+	uint32_t window = board_grant_window(p->sampler);
+	down->grants = arena_calloc(a, (size_t)streams * window, sizeof(*down->grants));
 	if (!down->grants)
 		return EC_ENOMEM;
 	struct chunk_name name = {
@@ -28,7 +37,7 @@ static int grants_fill(struct board_part *p, const struct board_signer *signer, 
 	char key[OBJECT_KEY_BYTES], url[2048];
 	for (uint32_t i = 0; i < streams; i++) {
 		struct board_stream *st = &p->streams[i];
-		uint32_t end = st->stored + LIMIT_UPLOAD_GRANTS;
+		uint32_t end = st->stored + window;
 		if (end > LIMIT_CHUNKS_PER_STREAM)
 			end = LIMIT_CHUNKS_PER_STREAM;
 		for (uint32_t seq = st->stored; seq < end; seq++) {

@@ -144,13 +144,14 @@ static void parts_missed(struct board *b, struct board_sampler *s)
 static int64_t grants_due(const struct board_part *p, int64_t now_us)
 {
 	int64_t due = INT64_MAX;
+	uint32_t window = board_grant_window(p->sampler);
 	if (p->granted_us)
 		due = p->granted_us + (int64_t)LIMIT_UPLOAD_URL_TTL_S * 500000;
 	for (uint32_t i = 0; i < p->sampler->stream_count && i < LIMIT_STREAMS; i++) {
 		const struct board_stream *st = &p->streams[i];
 		uint32_t want = st->closed + BOARD_GRANT_LOW;
-		if (want > st->stored + LIMIT_UPLOAD_GRANTS)
-			want = st->stored + LIMIT_UPLOAD_GRANTS;
+		if (want > st->stored + window)
+			want = st->stored + window;
 		if (want > st->granted)
 			return now_us;
 		bool stuck = st->closed > st->stored && st->stored == st->granted_stored;

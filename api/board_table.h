@@ -17,6 +17,7 @@ enum {
 	BOARD_MISSED_US = 500 * 1000, /* ask again soon for a part that was not reported */
 	BOARD_MISSED_MAX = 2,         /* so many messages without it: it is lost */
 	BOARD_GRANT_LOW = 4,          /* fewer upload URLs left: grant more */
+	BOARD_GRANTS_MAX = 4096, /* upload URLs in one answer: LIMIT_SYNC_BYTES holds thrice that */
 	BOARD_GRANT_AGAIN_US =
 		2 * 1000 * 1000, /* chunks wait and none was stored since: grant again */
 	BOARD_UNKNOWN_MAX = 256, /* unknown parts followed up per message */
@@ -105,6 +106,9 @@ struct board {
 	size_t in_flush_count;
 	uint64_t unreadable_jobs; /* filters in the database that do not parse */
 };
+
+/* Upload URLs granted ahead for each stream: LIMIT_UPLOAD_GRANTS, fewer where a sampler has hundreds of parts. */
+uint32_t board_grant_window(const struct board_sampler *s);
 
 /* Find or make a sampler. NULL without memory. */
 struct board_sampler *board_sampler_need(struct board *b, const struct id *id);

@@ -32,7 +32,7 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
 	target_compile_options(ec_options INTERFACE -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Walloca)
 else()
 	target_compile_options(ec_options INTERFACE -Wno-gnu-statement-expression
-		-Wno-gnu-zero-variadic-macro-arguments -Wno-string-conversion)
+		-Wno-gnu-zero-variadic-macro-arguments -Wno-string-conversion -Wno-string-concatenation)
 endif()
 option(EDGECAP_WERROR "warnings are errors" ON)
 if(EDGECAP_WERROR)

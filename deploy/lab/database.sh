@@ -89,7 +89,7 @@ database_percent() {
 
 # Run psql as the owner with arguments; SQL from stdin or -c.
 database_psql() {
-	PGPASSWORD=$(secret_get database-owner) psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 \
+	PGPASSWORD=$(secret_get database-owner) "$(database_bindir)/psql" --no-psqlrc --quiet --set ON_ERROR_STOP=1 \
 		--host "$RUN/socket" --username "$DATABASE_OWNER" "$@"
 }
 

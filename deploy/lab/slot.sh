@@ -17,7 +17,8 @@ slot_take() {
 			network_remove "$slot"
 			rm -f -- "$SLOT_DIR/$slot"
 		fi
-		[[ ! -e $SLOT_DIR/$slot && ! -e /run/netns/ec$slot-mgmt ]] || continue
+		# The link too: a container may share our network and not our /run.
+		[[ ! -e $SLOT_DIR/$slot && ! -e /run/netns/ec$slot-mgmt && ! -e /sys/class/net/ec$slot ]] || continue
 		mkdir -p "$SLOT_DIR"
 		printf '%s\n' "$owner" >"$claim"
 		if ln "$claim" "$SLOT_DIR/$slot" 2>/dev/null; then

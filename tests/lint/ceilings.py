@@ -15,6 +15,9 @@ FUNCTION_LINES_MAX = 80
 NESTING_MAX = 4
 PARAMETERS_MAX = 6
 
+# No signature or condition is longer: how far to look back from a brace or semicolon.
+LOOK_BACK_CHARS = 3000
+
 BLOCK_WORDS = ("else", "do")
 # "return (struct x){...}" and the like: a word in front of a parenthesis that is no block's.
 LITERAL_WORDS = ("return", "sizeof", "case")
@@ -23,7 +26,7 @@ TRAILING_ATTRIBUTE = re.compile(r"(__attribute__\s*\(\(.*?\)\)|EC_\w+(\s*\([^()]
 
 def opens_block(code, brace):
     """Does the '{' at brace open a block of statements rather than an initialiser or a type?"""
-    before = code[:brace].rstrip()
+    before = code[max(0, brace - LOOK_BACK_CHARS):brace].rstrip()
     if not before or before[-1] in ";{}:":
         return True
     if before[-1] == ")":
@@ -49,7 +52,8 @@ def count_parameters(inside):
 
 def signature(code, end):
     """(begin, name, parameters) of the function whose parameter list ends in front of end; None if none does."""
-    head = code[:end].rstrip()
+    skipped = max(0, end - LOOK_BACK_CHARS)
+    head = code[skipped:end].rstrip()
     while TRAILING_ATTRIBUTE.search(head):
         head = TRAILING_ATTRIBUTE.sub("", head).rstrip()
     if not head.endswith(")"):
@@ -60,7 +64,7 @@ def signature(code, end):
         return None
     begin = max(head.rfind(c, 0, name.start()) for c in ";}") + 1
     begin += len(head[begin:]) - len(head[begin:].lstrip())
-    return begin, name[1], count_parameters(head[paren + 1:-1])
+    return skipped + begin, name[1], count_parameters(head[paren + 1:-1])
 
 
 def check_functions(name, code):

@@ -19,7 +19,7 @@ static inline struct address random_address(struct prng *r, uint8_t family)
 	size_t n = family == ADDRESS_V4 ? 4 : 16;
 
 	for (size_t i = 0; i < n; i++)
-		a.b[i] = prng_one_in(r, 3) ? (uint8_t)(1u << prng_below(r, 8)) : 0;
+		a.b[i] = (uint8_t)(prng_one_in(r, 3) ? 1u << prng_below(r, 8) : 0u);
 	a.b[0] = family == ADDRESS_V4 ? 10 : 0x20;
 	return a;
 }

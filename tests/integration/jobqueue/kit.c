@@ -12,6 +12,8 @@ const char *kit_url(struct kit *k, const char *role)
 	return arena_printf(&k->arena, "host=%s user=%s dbname=edgecap", k->socket, role);
 }
 
+static PGresult *run(struct kit *k, const char *fmt, va_list args) EC_PRINTF(2, 0);
+
 static PGresult *run(struct kit *k, const char *fmt, va_list args)
 {
 	char sql[4096];

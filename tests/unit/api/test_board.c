@@ -414,6 +414,31 @@ static void test_upload_urls_are_granted_again_when_nothing_is_stored(void **sta
 	assert_int_equal(hold_ms, LIMIT_SYNC_HOLD_MS);
 }
 
+static void test_answer_for_a_thousand_parts_fits(void **state)
+{
+	struct fixture *f = *state;
+	enum { JOBS = 1000 };
+	struct jq_edge_job *jobs = calloc(JOBS, sizeof(*jobs));
+	for (size_t i = 0; i < JOBS; i++) {
+		jobs[i] = f->job;
+		jobs[i].pcap = id_new_v7(T0 + (int64_t)i);
+	}
+	struct id ids[4];
+	uint64_t generation = 0;
+	say(f, T0, true, NULL);
+	assert_int_equal(board_load_take(f->board, ids, 4, &generation), 1);
+	assert_int_equal(board_loaded(f->board, generation, ids, 1, jobs, JOBS), 0);
+	free(jobs);
+	assert_int_equal(say(f, T0, false, NULL), BOARD_ANSWER);
+	struct sync_down down = answer(f, T0);
+	assert_int_equal(down.part_count, JOBS);
+	assert_in_range(down.parts[JOBS - 1].grant_count, 1, LIMIT_UPLOAD_GRANTS);
+	struct buf out;
+	buf_init(&out, LIMIT_SYNC_BYTES);
+	assert_int_equal(sync_down_encode(&down, &out), 0);
+	buf_fini(&out);
+}
+
 static void test_changed_scope_is_told(void **state)
 {
 	struct fixture *f = *state;
@@ -468,6 +493,7 @@ int main(void)
 		T(test_part_given_up_by_the_service_is_forgotten),
 		T(test_upload_urls_are_granted_before_they_run_out),
 		T(test_upload_urls_are_granted_again_when_nothing_is_stored),
+		T(test_answer_for_a_thousand_parts_fits),
 		T(test_changed_scope_is_told),
 		T(test_unreadable_job_does_not_stop_the_others),
 	};

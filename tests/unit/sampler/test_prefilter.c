@@ -1,6 +1,5 @@
 #include "sampler/prefilter.h"
 
-#include <errno.h>
 #include <linux/if_packet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -368,7 +367,7 @@ static void test_the_kernel_agrees(void **state)
 			build(j, view_of(link), DIRECTION_IN, PREFILTER_EXACT, BPF_CODE_MAX);
 		struct sock_fprog prog = prefilter_program(p);
 		if (setsockopt(pair[1], SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0)
-			fail_msg("%u instructions: %s", prog.len, strerror(errno));
+			fail_msg("%u instructions: %m", prog.len);
 		for (int i = 0; i < 100; i++) {
 			struct packet_builder b;
 			put_random_packet(&b, &r, link);
