@@ -44,11 +44,12 @@ static int compare_expected(const void *pa, const void *pb)
 	return a->position < b->position ? -1 : 1;
 }
 
-/* One chunk: packets from ts on, with steps that are often 0. Chunks of a stream may overlap. */
+/* One chunk: packets in whole milliseconds, so that time stamps are often the same, also in other
+ * chunks. Chunks of a stream may overlap. */
 static void make_chunk(struct made *m, struct prng *r, unsigned host, uint32_t stream, uint32_t seq)
 {
 	struct made_chunk *c = &m->chunk[m->chunks++];
-	int64_t ts_ns = BEGIN_NS + (int64_t)prng_below(r, 3000) * 1000000;
+	int64_t ts_ns = BEGIN_NS + (int64_t)prng_below(r, 300) * 1000000;
 	unsigned count = (unsigned)prng_below(r, 20);
 
 	c->host = host;
@@ -61,7 +62,7 @@ static void make_chunk(struct made *m, struct prng *r, unsigned host, uint32_t s
 		m->expected[m->packets++] = (struct expected){ts_ns, host, stream, seq, i, number};
 		chunk_packet(&c->b, ts_ns, number);
 		if (!prng_one_in(r, 3))
-			ts_ns += (int64_t)prng_below(r, 200) * 1000000 + 1;
+			ts_ns += (int64_t)prng_below(r, 20) * 1000000;
 	}
 	chunk_end(&c->b);
 }
