@@ -299,6 +299,9 @@ int main(int argc, char **argv)
 	int r = settings_read(&sampler_settings, argc, argv, &settings, &outcome, &err);
 	if (r == 0 && outcome == SETTINGS_RUN)
 		r = sampler_config_read(settings, &program.config, &err);
+	/* Refused rather than ignored, as long as there is no engine on a file. */
+	if (r == 0 && outcome == SETTINGS_RUN && program.config.read_path)
+		r = error_set(&err, EC_EINVAL, "EDGECAP_READ: this build cannot read files");
 	if (r < 0) {
 		(void)fprintf(stderr, "edgecap-sampler: %s\n", err.text);
 		settings_free(settings);

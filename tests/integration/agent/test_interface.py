@@ -134,16 +134,19 @@ def test_an_interface_that_goes_away_ends_the_process(link, make_sampler):
     with FakeApi(address=link.here) as api:
         sampler = make_sampler(link.command())
         sampler.api = api
-        ip("-n", link.name, "link", "add", "gone0", "type", "dummy")
+        ip("-n", link.name, "link", "add", "gone0", "type", "veth", "peer", "name", "gone1")
         ip("-n", link.name, "link", "set", "gone0", "up")
         sampler.start(EDGECAP_INTERFACES="up0,gone0")
         job = api.post(pcap(), time_limit_s=3)
         job.prefixes = [link.prefix]
         api.wait_state(job, "running", seconds=20)
+        time.sleep(0.05)
         send(link, 20)
         ip("-n", link.name, "link", "del", "gone0")
         last = api.wait_state(job, "failed", seconds=10)
         assert last["reason"] == "error" and "gone0" in last["error"]
-        assert len([p for chunk in job.chunks.values() for p in packets(chunk)]) == 20
+        payloads = [p[42:] for _, chunk in sorted(job.chunks.items()) for p in packets(chunk)]
+        assert payloads == [b"number %6d" % i for i in range(20)]
         assert sampler.process.wait(10) == 1
         assert "event=ring-died" in sampler.log() and "event=giving-up" in sampler.log()
+        sampler.process = None

@@ -39,6 +39,7 @@ def test_privileges_are_gone_in_every_thread(api, make_sampler):
     ("EDGECAP_CA_FILE", "/nonexistent/ca.pem", "EDGECAP_CA_FILE: cannot open /nonexistent/ca.pem"),
     ("EDGECAP_INTERFACES", "x", "EDGECAP_INTERFACES: no such interface"),
     ("EDGECAP_EDGE_URL", "gopher://x", "EDGECAP_EDGE_URL must be"),
+    ("EDGECAP_READ", "a.pcap", "EDGECAP_JOBS is required with EDGECAP_READ"),
     ("EDGECAP_SPOOL_BYTES", "lots", "EDGECAP_SPOOL_BYTES (--spool-bytes)"),
 ])
 def test_a_wrong_setting_stops_the_start(api, make_sampler, name, value, said):
