@@ -114,8 +114,9 @@ def test_run_twice(clone):
         assert re.search(r"^%s\S* +[1-9]\d* .* 0\.000 %%$" % host, out, re.M), out
     clone.assert_nothing_left(out)
     start = time.monotonic()
-    clone.run("run")
+    out = clone.run("run")
     assert time.monotonic() - start < SECOND_TIME_S
+    assert "did not end" not in out, "something had to be killed: " + out
     clone.assert_nothing_left()
 
 
