@@ -1,0 +1,251 @@
+#!/usr/bin/python3
+"""edgecap-admin as an operator calls it: test_admin.py PATH_OF_EDGECAP_ADMIN, under with-postgres."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import unittest
+
+ADMIN = os.path.abspath(sys.argv.pop(1))
+URL = os.environ["EDGECAP_TEST_DATABASE_URL"]
+HEX = re.compile(r"^[0-9a-f]{32}$")
+SECRET = re.compile(r"^[A-Za-z0-9_-]{43}$")
+TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
+
+
+def run(*args, url=URL, **env):
+    """The finished process of one call; EDGECAP_ variables only as given."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("EDGECAP_")}
+    if url:
+        clean["EDGECAP_DATABASE_URL"] = url
+    done = subprocess.run([ADMIN, *args], capture_output=True, text=True, env={**clean, **env}, timeout=60)
+    assert "Sanitizer" not in done.stderr, done.stderr
+    return done
+
+
+def sql(statement):
+    done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", URL, "-c", statement],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+class Admin(unittest.TestCase):
+    maxDiff = None
+    number = 0
+
+    @classmethod
+    def setUpClass(cls):
+        assert run("migrate").returncode == 0
+
+    def ok(self, *args, **env):
+        done = run(*args, "--json", **env)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.args)
+        self.assertEqual(done.stdout.count("\n"), 1)
+        return json.loads(done.stdout)
+
+    def fails(self, status, text, *args, **env):
+        done = run(*args, **env)
+        self.assertEqual((done.returncode, done.stdout), (status, ""), done.stderr)
+        self.assertIn(text, done.stderr)
+        self.assertTrue(done.stderr.startswith("edgecap-admin: "), done.stderr)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+
+    def name(self):
+        Admin.number += 1
+        return "name-%d" % Admin.number
+
+    def account(self, *args):
+        return self.ok("account", "create", "--name", self.name(), *args)
+
+    # --- the program ---
+
+    def test_help_of_everything(self):
+        done = run("--help", url=None)
+        self.assertEqual(done.returncode, 0)
+        commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", done.stdout, re.M)
+        self.assertEqual(len(commands), 13)
+        for command in commands:
+            done = run(*command.split(), "--help", url=None)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn("Usage: edgecap-admin " + command, done.stdout)
+            self.assertIn("--database-url", done.stdout)
+        self.assertRegex(run("--version", url=None).stdout, r"^edgecap-admin \d+\.\d+\.\d+\n$")
+
+    def test_usage_errors(self):
+        for args in ([], ["nonsense"], ["account"], ["account", "destroy"], ["--json"]):
+            done = run(*args, url=None)
+            self.assertEqual((done.returncode, done.stdout), (2, ""), args)
+            self.assertIn("account create", done.stderr)
+        self.fails(2, "EDGECAP_NAME (--name) is required", "account", "create")
+        self.fails(2, "unknown flag --nmae", "account", "create", "--nmae", "x")
+        self.fails(2, "unexpected operand \"x\"", "account", "list", "x")
+        self.fails(2, "EDGECAP_DATABASE_URL (--database-url) is required", "account", "list", url=None)
+
+    def test_database_errors_do_not_show_the_password(self):
+        for url in ("host=/nonexistent password=hunter2", "postgresql://u:hunter2@127.0.0.1:1/x",
+                    "hots=/x password=hunter2"):
+            done = run("account", "list", url=url)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertNotIn("hunter2", done.stderr)
+            self.assertRegex(done.stderr, "^edgecap-admin: (cannot connect to the database|database URL): ")
+
+    def test_url_from_a_file(self):
+        path = "/tmp/ecadm.%d" % os.getpid()
+        with open(path, "w") as file:
+            file.write(URL + "\n")
+        try:
+            self.assertEqual(run("account", "list", url=None, EDGECAP_DATABASE_URL_FILE=path).returncode, 0)
+        finally:
+            os.unlink(path)
+
+    def test_closed_stdout_is_an_error(self):
+        clean = {**os.environ, "EDGECAP_DATABASE_URL": URL}
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([ADMIN, "account", "list"], stdout=full, stderr=subprocess.PIPE, text=True,
+                                  env=clean, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot write to stdout", done.stderr)
+
+    def test_migrate_twice_and_from_a_directory(self):
+        migrated = self.ok("migrate")
+        self.assertEqual(migrated["applied"], [])
+        self.assertEqual(migrated["version"], int(sql("SELECT max(version) FROM schema_migrations")))
+        top = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../migrations")
+        self.assertEqual(self.ok("migrate", "--migrations-dir", top), migrated)
+        self.fails(1, "/nonexistent", "migrate", "--migrations-dir", "/nonexistent")
+
+    # --- accounts and prefixes ---
+
+    def test_account_create(self):
+        made = self.account("--prefixes", "192.0.2.0/24,2001:db8::/32,198.51.100.7", "--collect-interval", "5m",
+                            "--running-max", "3", "--unrestricted")
+        self.assertRegex(made["id"], HEX)
+        self.assertEqual({k: made[k] for k in made if k not in ("id", "name")}, {
+            "collect_interval_s": 300, "running_max": 3, "unrestricted": True, "disabled": False,
+            "prefixes": ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"]})
+        listed = [a for a in self.ok("account", "list") if a["id"] == made["id"]][0]
+        self.assertEqual(sorted(listed.pop("prefixes")), sorted(made.pop("prefixes")))
+        self.assertRegex(listed.pop("created"), TIME)
+        self.assertEqual(listed, made)
+        plain = self.account()
+        self.assertEqual((plain["collect_interval_s"], plain["running_max"], plain["unrestricted"]),
+                         (60, 16, False))
+
+    def test_account_id_can_be_chosen(self):
+        chosen = "00112233445566778899aabbccddeeff"
+        self.assertEqual(self.account("--account-id", chosen)["id"], chosen)
+        self.fails(1, "already", "account", "create", "--name", self.name(), "--account-id", chosen)
+        self.fails(1, "--account-id: must be 32", "account", "create", "--name", self.name(),
+                   "--account-id", chosen.upper())
+
+    def test_account_errors(self):
+        name = self.account()["name"]
+        self.fails(1, "there is an account of the name \"%s\"" % name, "account", "create", "--name", name)
+        self.fails(2, "must be a duration", "account", "create", "--name", "x", "--collect-interval", "2d")
+        self.fails(1, "whole seconds", "account", "create", "--name", "x", "--collect-interval", "1500ms")
+        self.fails(1, "prefix \"192.0.2.1/24\"", "account", "create", "--name", "x", "--prefixes", "192.0.2.1/24")
+        self.fails(1, "control character", "account", "create", "--name", "a\tb")
+        self.fails(2, "1..128 characters", "account", "create", "--name", "x" * 129)
+        self.assertEqual(sql("SELECT count(*) FROM accounts WHERE name = 'x'"), "0")
+
+    def test_account_table(self):
+        account = self.account("--prefixes", "192.0.2.0/24")
+        lines = run("account", "list").stdout.splitlines()
+        self.assertRegex(lines[0], "^ID +NAME +COLLECT_INTERVAL_S +RUNNING_MAX +UNRESTRICTED +DISABLED +PREFIXES$")
+        line = [x for x in lines if x.startswith(account["id"])][0]
+        self.assertEqual(line.split(), [account["id"], account["name"], "60", "16", "no", "no", "192.0.2.0/24"])
+        self.assertEqual(line.index(account["name"]), lines[0].index("NAME"))
+
+    def test_account_disable(self):
+        account = self.account()
+        self.assertEqual(self.ok("account", "disable", "--account", account["name"]),
+                         {"id": account["id"], "disabled": True})
+        self.assertEqual(sql("SELECT disabled FROM accounts WHERE id = '%s'" % account["id"]), "t")
+        self.assertFalse(self.ok("account", "disable", "--account", account["id"], "--enable")["disabled"])
+        self.fails(1, "there is no account \"nobody\"", "account", "disable", "--account", "nobody")
+
+    def test_prefixes(self):
+        account = self.account("--prefixes", "192.0.2.0/24")
+        where = ("--account", account["id"], "--prefixes")
+        self.assertEqual(self.ok("prefix", "add", *where, "192.0.2.0/24,198.51.100.0/24,203.0.113.5")["added"], 2)
+        self.assertEqual(self.ok("prefix", "remove", *where, "203.0.113.5,10.0.0.0/8")["removed"], 1)
+        self.assertEqual(sql("SELECT string_agg(prefix::text, ' ' ORDER BY prefix) FROM account_prefixes"
+                             " WHERE account_id = '%s'" % account["id"]), "192.0.2.0/24 198.51.100.0/24")
+        many = ["10.%d.%d.0/24" % (i // 256, i % 256) for i in range(4095)]
+        self.fails(1, "at most 4096, not 4097", "prefix", "add", *where, ",".join(many))
+        self.assertEqual(self.ok("prefix", "add", *where, ",".join(many[:4094]))["added"], 4094)
+        self.fails(1, "there is no account", "prefix", "add", "--account", "nobody", "--prefixes", "10.0.0.0/8")
+
+    # --- credentials ---
+
+    def test_user_create(self):
+        one, two = self.account(), self.account()
+        made = self.ok("user", "create", "--email", "Ann@example.net", "--account", one["id"], "--role", "collector")
+        self.assertRegex(made["key"], SECRET)
+        self.assertEqual((made["account"], made["role"]), (one["id"], "collector"))
+        self.assertEqual(sql("SELECT encode(key_sha256, 'hex') FROM api_keys WHERE user_id = '%s'" % made["id"]),
+                         hashlib.sha256(made["key"].encode()).hexdigest())
+        again = self.ok("user", "create", "--email", "ann@example.net", "--account", two["name"], "--role", "reader")
+        self.assertEqual((again["id"], again["key"]), (made["id"], None))
+        new = self.ok("user", "create", "--email", "ann@example.net", "--account", two["name"], "--role", "admin",
+                      "--new-key")
+        self.assertRegex(new["key"], SECRET)
+        self.assertNotEqual(new["key"], made["key"])
+        self.assertEqual(sql("SELECT count(*) FROM api_keys WHERE user_id = '%s' AND revoked_at IS NULL" % made["id"]),
+                         "1")
+        self.fails(1, "role: must be", "user", "create", "--email", "a@b", "--account", one["id"], "--role", "root")
+        self.fails(1, "\"no-at\" is no address", "user", "create", "--email", "no-at", "--account", one["id"],
+                   "--role", "admin")
+
+    def test_tokens(self):
+        account = self.account()
+        where = ("--account", account["name"])
+        made = self.ok("token", "create", *where, "--name", "ci", "--permissions", "collect,read", "--expires-in", "30d")
+        self.assertRegex(made["token"], SECRET)
+        self.assertRegex(made["expires"], TIME)
+        self.assertEqual(made["permissions"], ["read", "collect"])
+        self.assertEqual(sql("SELECT encode(token_sha256, 'hex') || ' ' || round(extract(epoch FROM expires_at"
+                             " - created_at) / 86400) FROM api_tokens WHERE id = '%s'" % made["id"]),
+                         hashlib.sha256(made["token"].encode()).hexdigest() + " 30")
+        default = self.ok("token", "create", *where, "--name", "default")
+        self.assertEqual((default["permissions"], default["expires"]), (["read", "download", "collect"], None))
+        self.fails(1, "has a token of the name \"ci\" already", "token", "create", *where, "--name", "ci")
+        self.fails(1, "\"write\" is none of", "token", "create", *where, "--name", "x", "--permissions", "write")
+        self.assertEqual(self.ok("token", "revoke", *where, "--name", "ci"), {"id": made["id"], "revoked": True})
+        self.fails(1, "has no token \"ci\" in use", "token", "revoke", *where, "--name", "ci")
+        self.ok("token", "create", *where, "--name", "ci")  # the name is free again
+        listed = self.ok("token", "list", *where)
+        self.assertEqual([t["name"] for t in listed], ["ci", "ci", "default"])
+        self.assertEqual([bool(t["revoked"]) for t in listed], [True, False, False])
+        self.assertNotIn(made["token"], run("token", "list", *where).stdout)
+        self.assertGreaterEqual(len(self.ok("token", "list")), 3)
+        self.assertEqual(self.ok("token", "revoke", *where, "--name", default["id"])["id"], default["id"])
+
+    # --- samplers ---
+
+    def test_samplers(self):
+        name = self.name()
+        made = self.ok("sampler", "create", "--name", name, "--colo", "ord01")
+        self.assertRegex(made["token"], SECRET)
+        self.assertEqual(sql("SELECT encode(token_sha256, 'hex') FROM samplers WHERE id = '%s'" % made["id"]),
+                         hashlib.sha256(made["token"].encode()).hexdigest())
+        self.fails(1, "there is a sampler \"%s\" already" % name, "sampler", "create", "--name", name, "--colo", "x")
+        self.fails(1, "colo: must have", "sampler", "create", "--name", "x", "--colo", "ORD 01")
+        sql("UPDATE samplers SET last_seen = now(), host = 'h', software = 's',"
+            " interfaces = '[{\"name\":\"eth0\"},{\"name\":\"eth1\"}]' WHERE id = '%s'" % made["id"])
+        listed = [s for s in self.ok("sampler", "list") if s["id"] == made["id"]][0]
+        self.assertRegex(listed.pop("created"), TIME)
+        self.assertRegex(listed.pop("last_seen"), TIME)
+        self.assertEqual(listed, {"id": made["id"], "name": name, "colo": "ord01", "enabled": True, "host": "h",
+                                  "software": "s", "interfaces": ["eth0", "eth1"]})
+        self.assertEqual(self.ok("sampler", "disable", "--name", name), {"id": made["id"], "enabled": False})
+        self.assertTrue(self.ok("sampler", "disable", "--name", made["id"], "--enable")["enabled"])
+        self.fails(1, "there is no sampler \"nobody\"", "sampler", "disable", "--name", "nobody")
+
+
+if __name__ == "__main__":
+    unittest.main()
