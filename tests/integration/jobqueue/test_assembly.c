@@ -258,6 +258,13 @@ static void test_oldest_is_claimed_first(void **state)
 	assert_true(id_equal(&c.claims[0].lease.pcap, &second.id));
 }
 
+/* Let the time come when the job may be claimed (again). */
+static void end_lease(struct kit *k, const struct job *job)
+{
+	kit_sql(k, "UPDATE pcaps SET claim_at = claim_at - interval '60 s' WHERE id = '%s'",
+		job->id.hex);
+}
+
 static void test_expired_lease_is_taken_over_and_fenced(void **state)
 {
 	struct kit *k = *state;
@@ -269,14 +276,14 @@ static void test_expired_lease_is_taken_over_and_fenced(void **state)
 	struct id sampler = kit_sampler(k, "ord01");
 	struct job job = ready_job(k, &account, &sampler, 1);
 	struct jq_outcome o = outcome(NULL, 0);
-	assert_int_equal(kit_claim(k, k->assembler, 1, 200, &old), 0);
-	assert_int_equal(kit_claim(k, k->assembler, 1, 200, &new), 0);
+	assert_int_equal(kit_claim(k, k->assembler, 1, 60000, &old), 0);
+	assert_int_equal(kit_claim(k, k->assembler, 1, 60000, &new), 0);
 	assert_int_equal(new.count, 0);
-	assert_int_equal(renew(k, &old.claims[0].lease, 400), 0);
-	kit_run_ms(k, 250);
-	assert_int_equal(kit_claim(k, k->assembler, 1, 200, &new), 0);
-	assert_int_equal(new.count, 0); /* renewed */
-	kit_run_ms(k, 250);
+	end_lease(k, &job);
+	assert_int_equal(renew(k, &old.claims[0].lease, 60000), 0); /* nobody was faster */
+	assert_int_equal(kit_claim(k, k->assembler, 1, 60000, &new), 0);
+	assert_int_equal(new.count, 0);
+	end_lease(k, &job);
 	assert_int_equal(kit_claim(k, k->assembler, 1, 60000, &new), 0);
 	assert_int_equal(new.count, 1);
 	assert_int_equal(new.claims[0].attempt, 2);
@@ -303,15 +310,15 @@ static void test_retry_comes_back_after_its_time(void **state)
 	struct job job = kit_created(k, &account);
 	assert_int_equal(kit_claim(k, k->assembler, 1, 60000, &c), 0);
 	struct jq_lease first = c.claims[0].lease;
-	assert_int_equal(retry(k, &first, 400), 0);
-	assert_int_equal(retry(k, &first, 400), 0); /* a repeated call */
+	assert_int_equal(retry(k, &first, 60000), 0);
+	assert_int_equal(retry(k, &first, 60000), 0); /* a repeated call */
 	assert_int_equal(kit_stage(k, &job), JOB_READY);
 	assert_string_equal(
 		kit_sql_text(k, "SELECT last_error FROM pcaps WHERE id = '%s'", job.id.hex),
 		"store is down");
 	assert_int_equal(kit_claim(k, k->assembler, 1, 60000, &c), 0);
 	assert_int_equal(c.count, 0);
-	kit_run_ms(k, 450);
+	end_lease(k, &job);
 	assert_int_equal(kit_claim(k, k->assembler, 1, 60000, &c), 0);
 	assert_int_equal(c.count, 1);
 	assert_int_equal(c.claims[0].attempt, 2);
@@ -518,7 +525,7 @@ static void test_ended_jobs_cost_nothing(void **state)
 		(void)kit_progress(k, &p);
 	print_message("20 flushes beside %d ended jobs: %d ms\n", MANY,
 		      (int)(clock_mono_now_ms() - begun_ms));
-	assert_true(clock_mono_now_ms() - begun_ms < 4000);
+	assert_true(clock_mono_now_ms() - begun_ms < 10000);
 	bool done = false;
 	begun_ms = clock_mono_now_ms();
 	jq_job_list(k->api, &account, &(struct jq_list_query){.page = 1, .per_page = 50}, on_list,

@@ -465,17 +465,17 @@ static void test_silent_parts_are_given_up_while_somebody_listens(void **state)
 
 	kit_sql(k, "DELETE FROM api_replicas");
 	assert_int_equal(reap(k), 0); /* nobody listens */
-	(void)serve(k, "14 s", "0 s");
+	(void)serve(k, "10 s", "0 s");
 	assert_int_equal(reap(k), 0); /* not for long enough */
 	(void)serve(k, "1 h", "6 s");
 	assert_int_equal(reap(k), 0); /* not any more */
-	(void)serve(k, "15 s", "4 s");
+	(void)serve(k, "15 s", "1 s");
 	assert_int_equal(reap(k), 1);
 	assert_part(k, &p, "lost 30 silent 3");
 	assert_int_equal(kit_stage(k, &job), JOB_CAPTURING);
 	assert_int_equal(reap(k), 0);
 
-	set_seen(k, &loud, "14 s");
+	set_seen(k, &loud, "9 s");
 	assert_int_equal(reap(k), 0);
 	set_seen(k, &loud, "15 s");
 	assert_int_equal(reap(k), 1);
@@ -512,7 +512,7 @@ static void test_parts_past_the_deadline_are_given_up(void **state)
 static void test_serving_begins_anew_after_a_gap(void **state)
 {
 	struct kit *k = *state;
-	struct id replica = serve(k, "1 h", "4 s");
+	struct id replica = serve(k, "1 h", "1 s");
 	struct jq_flush flush = {.replica = replica};
 	struct kit_flushed flushed = {0};
 	static const char since[] = "SELECT (extract(epoch FROM now() - serving_since))::bigint"

@@ -64,7 +64,7 @@ static void test_ping_tells_which_schema_it_found(void **state)
 
 static void test_many_operations_end_once_each(void **state)
 {
-	enum { COUNT = 5000 };
+	enum { COUNT = 1000 };
 	struct kit *k = *state;
 	struct kit_call *calls = calloc(COUNT, sizeof(*calls));
 	struct jq_stats before, after;
@@ -119,7 +119,7 @@ static void test_stopped_database_is_unavailable_within_its_time(void **state)
 	jq_ping(k->api, kit_on_done, &call);
 	assert_int_equal(kit_done(k, &call), EC_EUNAVAILABLE);
 	uint64_t took_ms = clock_mono_now_ms() - begun_ms;
-	assert_in_range(took_ms, JQ_WAIT_MS, JQ_WAIT_MS + 1000);
+	assert_in_range(took_ms, JQ_WAIT_MS, JQ_WAIT_MS + 2000);
 	assert_false(jq_ready(k->api));
 	ctl("start");
 	await_ping(k, k->api);
@@ -195,7 +195,8 @@ static void run_restart_under_load(struct kit *k, const char *how)
 	ctl(how);
 	kit_run_ms(k, 200);
 	ctl("start");
-	kit_run_ms(k, 2000);
+	for (int i = 0; load->created <= first + 100 && i < 150; i++)
+		kit_run_ms(k, 100);
 	assert_true(load->created > first + 100);
 	load->stop = true;
 	kit_run_until(k, &load->idle);
@@ -238,7 +239,7 @@ static void test_statement_that_waits_too_long_is_given_up(void **state)
 	assert_int_equal(kit_done(k, &call), EC_EUNAVAILABLE);
 	uint64_t took_ms = clock_mono_now_ms() - begun_ms;
 	kit_sql(k, "COMMIT");
-	assert_in_range(took_ms, 4000, JQ_STATEMENT_MS + 500);
+	assert_in_range(took_ms, 4000, JQ_STATEMENT_MS + 2000);
 	/* by the server: the connection was kept */
 	assert_non_null(strstr(call.text, "57014"));
 	assert_int_equal(ping(k, k->api), 0);
@@ -273,7 +274,7 @@ static void test_frozen_backends_are_left_behind(void **state)
 		jq_ping(jq, kit_on_done, &calls[i]);
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
 		assert_int_equal(kit_done(k, &calls[i]), EC_EUNAVAILABLE);
-	assert_true(clock_mono_now_ms() - begun_ms < JQ_STATEMENT_MS + 1000);
+	assert_true(clock_mono_now_ms() - begun_ms < JQ_STATEMENT_MS + 3000);
 	/* the old backends are still frozen, new connections work */
 	await_ping(k, jq);
 	signal_backends(k, "edgecap_owner", SIGCONT);
@@ -293,7 +294,7 @@ static void test_slow_operations_leave_a_connection_free(void **state)
 	uint64_t begun_ms = clock_mono_now_ms();
 	jq_ping(jq, kit_on_done, &quick);
 	assert_int_equal(kit_done(k, &quick), 0);
-	assert_true(clock_mono_now_ms() - begun_ms < 1000);
+	assert_true(clock_mono_now_ms() - begun_ms < 2500);
 	assert_false(slow[0].done);
 	/* slow ones that found no connection within JQ_WAIT_MS end; the first one waits for its lock */
 	kit_run_ms(k, JQ_WAIT_MS + 200);
@@ -304,7 +305,13 @@ static void test_slow_operations_leave_a_connection_free(void **state)
 	kit_close_jq(k, jq);
 }
 
-/* PostgreSQL picks us as the victim (our wait began last): the pool tries again. */
+static int64_t deadlocks(struct kit *k)
+{
+	kit_sql(k, "SELECT pg_stat_clear_snapshot()");
+	return kit_sql_i64(k, "SELECT deadlocks FROM pg_stat_database WHERE datname = 'edgecap'");
+}
+
+/* PostgreSQL picks us as the victim (the other side does not look for a deadlock): the pool tries again. */
 static void test_deadlock_is_tried_again(void **state)
 {
 	struct kit *k = *state;
@@ -318,7 +325,9 @@ static void test_deadlock_is_tried_again(void **state)
 	kit_sql(k, "SET deadlock_timeout = '1h'; BEGIN;"
 		   "LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE");
 	jq_job_stop(k->api, &account, &job.id, &actor, kit_on_done, &call);
-	kit_run_ms(k, 300);
+	int64_t before = deadlocks(k);
+	while (kit_sql_i64(k, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 0)
+		kit_run_ms(k, 10);
 	assert_false(call.done);
 	kit_sql(k, "UPDATE pcaps SET last_error = 'seen' WHERE id = '%s'; COMMIT", job.id.hex);
 	assert_int_equal(kit_done(k, &call), 0);
@@ -327,9 +336,9 @@ static void test_deadlock_is_tried_again(void **state)
 				     " AND stop_requested AND last_error = 'seen'",
 				     job.id.hex),
 			 1);
-	assert_int_equal(kit_sql_i64(k, "SELECT deadlocks FROM pg_stat_database"
-					" WHERE datname = 'edgecap'") >= 0,
-			 1);
+	for (int i = 0; deadlocks(k) == before && i < 200; i++)
+		kit_run_ms(k, 50); /* statistics come late */
+	assert_int_equal(deadlocks(k), before + 1);
 }
 
 static void set_flag(void *arg)
@@ -357,7 +366,7 @@ static void test_closing_ends_everything_within_its_time(void **state)
 	assert_true(calls[199].done && late.done); /* was queued */
 	assert_false(calls[0].done);               /* is under way */
 	kit_run_until(k, &closed);
-	assert_true(clock_mono_now_ms() - begun_ms < 2000);
+	assert_true(clock_mono_now_ms() - begun_ms < 4000);
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
 		assert_int_equal(calls[i].calls, 1);
 		assert_int_equal(calls[i].code, EC_ECANCELED);

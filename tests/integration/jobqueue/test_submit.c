@@ -125,7 +125,7 @@ static void test_fifty_at_once_over_two_pools_take_one_slot(void **state)
 		kit_run_until(k, &c.done);
 		assert_int_equal(c.created, 1);
 		assert_int_equal(c.rated, PARALLEL - 1);
-		assert_true(c.retry_min_s >= 59 && c.retry_max_s <= 60);
+		assert_true(c.retry_min_s >= 50 && c.retry_max_s <= 60);
 		assert_int_equal(kit_sql_i64(k,
 					     "SELECT count(*) FROM pcaps WHERE account_id = '%s'",
 					     account.hex),
@@ -146,12 +146,11 @@ static void test_slot_is_free_again_after_the_interval(void **state)
 
 	(void)kit_created(k, &account);
 	struct jq_submit request = kit_request(&account);
-	kit_sql(k,
-		"UPDATE accounts SET last_collect_at = now() - interval '59.5 s' WHERE id = '%s'",
+	kit_sql(k, "UPDATE accounts SET last_collect_at = now() - interval '50 s' WHERE id = '%s'",
 		account.hex);
 	assert_int_equal(kit_submit(k, k->api, &request, &s), 0);
 	assert_int_equal(s.outcome, JQ_SUBMIT_RATE);
-	assert_int_equal(s.retry_after_s, 1);
+	assert_in_range(s.retry_after_s, 1, 10);
 	kit_sql(k, "UPDATE accounts SET last_collect_at = now() - interval '60 s' WHERE id = '%s'",
 		account.hex);
 	assert_int_equal(kit_submit(k, k->api, &request, &s), 0);
