@@ -377,6 +377,7 @@ int engine_job_scope(struct engine *e, const struct id *pcap, const struct scope
 	engine_filter_apply(e);
 	for (uint32_t i = 0; i < e->stream_count; i++) {
 		struct engine_stream *es = &e->streams[i];
+		EC_ASSERT(all[i]); /* rescope_prepare made one for each stream */
 		all[i]->command.table = engine_table_for(es, all[i]->command.rule->count);
 		loose_send(e, es, all[i]);
 	}

@@ -238,7 +238,7 @@ static int leaf_put(struct prefilter_tree *t, unsigned word, const struct segmen
 static int search_put(struct prefilter_tree *t, unsigned word, const struct segment *segs,
 		      size_t count, struct bpf_label *own, struct bpf_label **ret)
 {
-	struct bpf_label upper_own, lower_own, *upper, *lower;
+	struct bpf_label upper_own, lower_own, *upper = NULL, *lower = NULL;
 	size_t half = count / 2;
 
 	if (count == 1)
@@ -284,7 +284,7 @@ static int word_put(struct prefilter_tree *t, struct word_rules *w, struct bpf_l
 int prefilter_tree_put(struct prefilter_tree *t, struct prefilter_rule *rules, size_t count,
 		       struct bpf_label *ret)
 {
-	struct bpf_label own, *start;
+	struct bpf_label own, *start = NULL;
 	struct word_rules w = {.count = count};
 
 	w.rules = arena_calloc(t->arena, count ? count : 1, sizeof(*w.rules));
