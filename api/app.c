@@ -81,6 +81,7 @@ static int open_server(struct api_app *app, struct error *err)
 	const struct api_config *c = &app->config;
 	struct api_server_config s = {.app = app,
 				      .reuseport = c->reuseport,
+				      .bodies_limit_bytes = LIMIT_BODIES_BYTES,
 				      .stall_limit_s = LIMIT_WRITE_STALL_S,
 				      .dispatch = api_dispatch,
 				      .observe = observe};

@@ -15,6 +15,7 @@
 #include "base/limits.h"
 
 static const char cut_reason[] = "closed by the server";
+static const char too_many_bodies[] = "Too many request bodies are being received; try again";
 
 static uint64_t now_ms(const struct api_conn *c)
 {
@@ -27,10 +28,14 @@ static void set_state(struct api_conn *c, enum api_conn_state state)
 	c->since_ms = now_ms(c);
 }
 
-static void account_body(struct api_conn *c, uint64_t bytes)
+/* Count bytes of a body that is being received; false: there are too many, of all connections together. */
+static bool account_body(struct api_conn *c, uint64_t bytes)
 {
+	struct api_server *s = c->listening->server;
+
 	c->body_accounted += bytes;
-	c->listening->server->stats.bodies_bytes += bytes;
+	s->stats.bodies_bytes += bytes;
+	return s->stats.bodies_bytes <= s->config.bodies_limit_bytes;
 }
 
 static void forget_body(struct api_conn *c)
@@ -99,9 +104,9 @@ static void observe_refusal(struct api_conn *c, const struct id *id, int status,
 		s->config.observe(s->config.app, &x);
 }
 
-/* The whole answer as text; NULL without memory. */
+/* The whole answer as text; NULL without memory. *ret_body: where its body begins. */
 static char *refusal_text(struct api_conn *c, const struct id *id, enum api_error row,
-			  const char *text)
+			  const char *text, size_t *ret_body)
 {
 	AUTO_JSON cJSON *tree = api_envelope_error(row, text, NULL);
 	AUTO_FREE char *body = json_print(tree);
@@ -112,29 +117,37 @@ static char *refusal_text(struct api_conn *c, const struct id *id, enum api_erro
 
 	if (!body)
 		return NULL;
+	(void)h2o_get_timestamp(&c->listening->context, NULL, NULL);
 	int n = asprintf(&out,
-			 "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Length: %zu\r\n"
-			 "content-type: application/json\r\nx-request-id: %s\r\n%s\r\n%s",
-			 status, api_status_reason(status), strlen(body), id->hex,
-			 api_error_wants_retry_after(row) ? "retry-after: 1\r\n" : "",
+			 "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: close\r\n"
+			 "Content-Length: %zu\r\ncontent-type: application/json\r\n"
+			 "x-request-id: %s\r\n%s\r\n%s",
+			 status, api_status_reason(status),
+			 c->listening->context._timestamp_cache.value->rfc1123, strlen(body),
+			 id->hex, api_error_wants_retry_after(row) ? "retry-after: 1\r\n" : "",
 			 head ? "" : body);
-	return n < 0 ? NULL : out;
+	if (n < 0)
+		return NULL;
+	*ret_body = (size_t)n - (head ? 0 : strlen(body));
+	return out;
 }
 
 /* Answer in the library's place; it has not seen the end of this request and never will. */
 static void refuse(struct api_conn *c, enum api_error row, const char *text)
 {
 	struct id id = id_new_v4();
+	size_t body = 0;
 
-	c->refusal = refusal_text(c, &id, row, text);
+	c->refusal = refusal_text(c, &id, row, text, &body);
 	if (!c->refusal) {
 		close_by_library(c);
 		return;
 	}
-	observe_refusal(c, &id, api_error_status(row), strlen(c->refusal));
+	size_t n = strlen(c->refusal);
+	observe_refusal(c, &id, api_error_status(row), n - body);
 	set_state(c, CONN_REFUSED);
 	forget_body(c);
-	h2o_iovec_t out = h2o_iovec_init(c->refusal, strlen(c->refusal));
+	h2o_iovec_t out = h2o_iovec_init(c->refusal, n);
 	h2o_socket_write(c->sock, &out, 1, on_refusal_written);
 }
 
@@ -154,7 +167,10 @@ static bool take_body(struct api_conn *c, struct bytes in)
 	} else {
 		uint64_t before = c->chunked.body_bytes;
 		enum http_progress p = http_chunked_feed(&c->chunked, in, limit, &used);
-		account_body(c, c->chunked.body_bytes - before);
+		if (!account_body(c, c->chunked.body_bytes - before)) {
+			refuse(c, API_OVERLOADED, too_many_bodies);
+			return false;
+		}
 		if (p == HTTP_BAD) {
 			refuse(c, c->chunked.row, c->chunked.text);
 			return false;
@@ -170,13 +186,10 @@ static bool take_body(struct api_conn *c, struct bytes in)
 /* The head is complete: make room for the body. */
 static bool begin_body(struct api_conn *c, struct bytes behind)
 {
-	struct api_server *s = c->listening->server;
-
-	if (s->stats.bodies_bytes + c->head.content_length > LIMIT_BODIES_BYTES) {
-		refuse(c, API_OVERLOADED, "Too many request bodies are being received; try again");
+	if (!account_body(c, c->head.content_length)) {
+		refuse(c, API_OVERLOADED, too_many_bodies);
 		return false;
 	}
-	account_body(c, c->head.content_length);
 	c->body_left = c->head.content_length;
 	/* keep since_ms: the time limit is for the whole request */
 	c->state = CONN_BODY;

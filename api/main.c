@@ -1,6 +1,7 @@
 /* edgecap-api: parse the settings, open, serve, close. */
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include "api/app.h"
 #include "api/config.h"
@@ -11,6 +12,17 @@ static int fail(const struct error *err, int status)
 {
 	(void)fprintf(stderr, "edgecap-api: %s\n", err->text);
 	return status;
+}
+
+/* A connection is a descriptor: use what the system allows, not the customary 1,024. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
 }
 
 static int serve(const struct settings *settings)
@@ -43,6 +55,7 @@ int main(int argc, char **argv)
 	struct error err = {.code = 0};
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	raise_descriptors();
 	if (settings_read(&api_settings, argc, argv, &settings, &outcome, &err) < 0)
 		return fail(&err, EXIT_USAGE);
 	int status = outcome == SETTINGS_RUN ? serve(settings) : 0;

@@ -34,8 +34,10 @@ struct api_server_config {
 	bool reuseport;
 	size_t listener_count; /* 1..API_LISTENER_COUNT */
 	struct api_listener_config listeners[API_LISTENER_COUNT];
-	uint32_t
-		stall_limit_s; /* a client that does not take what is sent is closed; LIMIT_WRITE_STALL_S */
+	/* request bodies of all connections together; 503 above: LIMIT_BODIES_BYTES */
+	uint64_t bodies_limit_bytes;
+	/* a client that does not take what is sent is closed after this: LIMIT_WRITE_STALL_S */
+	uint32_t stall_limit_s;
 	/* A complete, well-formed request. Must lead to exactly one answer (request.h), now or later. */
 	void (*dispatch)(struct api_request *r);
 	/* The request is over: log and count. May be NULL. */

@@ -159,8 +159,11 @@ static void *run(void *arg)
 EC_UNUSED static int set_up(void **state)
 {
 	struct error err = {0};
-	struct api_server_config config = {
-		.listener_count = 1, .stall_limit_s = 2, .dispatch = dispatch, .observe = observe};
+	struct api_server_config config = {.listener_count = 1,
+					   .bodies_limit_bytes = 3 * BODY_LIMIT,
+					   .stall_limit_s = 2,
+					   .dispatch = dispatch,
+					   .observe = observe};
 	char address[API_ADDRESS_TEXT_BYTES];
 
 	(void)state;

@@ -40,6 +40,7 @@ static void malformed_requests_get_json(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(raws); i++) {
 		expect(raws[i], strlen(raws[i]), "HTTP/1.1 400 Bad Request\r\n",
 		       "content-type: application/json\r\n");
+		expect(raws[i], strlen(raws[i]), "HTTP/1.1 400 ", "\r\nDate: ");
 		expect(raws[i], strlen(raws[i]), "HTTP/1.1 400 ",
 		       "{\"result\":null,\"success\":false,\"errors\":[{\"code\":6003,");
 	}
@@ -94,6 +95,35 @@ static void bodies_have_a_limit(void **state)
 	(void)send(fd, big, (size_t)n + 2000000, MSG_NOSIGNAL);
 	assert_non_null(strstr(hear(fd), "413 Content Too Large"));
 	close(fd);
+}
+
+static void bodies_of_all_connections_have_a_limit(void **state)
+{
+	static const char fixed[] =
+		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n";
+	static const char chunked[] = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked"
+				      "\r\n\r\n3e8\r\n";
+	int fds[3];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+		fds[i] = dial();
+		say(fds[i], i < 2 ? fixed : chunked);
+		usleep(50000);
+	}
+	expect(fixed, sizeof(fixed) - 1, "HTTP/1.1 503 ", "retry-after: 1\r\n");
+	expect(chunked, sizeof(chunked) - 1, "HTTP/1.1 503 ", "\"code\":1503");
+	close(fds[0]);
+	usleep(50000);
+	int fd = dial();
+	say(fd, fixed);
+	char text[1000];
+	memset(text, 'x', sizeof(text));
+	put(fd, text, sizeof(text));
+	assert_non_null(strstr(hear(fd), "HTTP/1.1 200 OK\r\n"));
+	close(fd);
+	close(fds[1]);
+	close(fds[2]);
 }
 
 static void requests_may_come_in_any_pieces(void **state)
@@ -156,9 +186,13 @@ static void a_slow_request_is_closed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RIGGED(malformed_requests_get_json), RIGGED(long_heads_are_refused),
-		RIGGED(bodies_have_a_limit),         RIGGED(requests_may_come_in_any_pieces),
-		RIGGED(expect_100_continue),         RIGGED(pipelining_ends_the_connection),
+		RIGGED(malformed_requests_get_json),
+		RIGGED(long_heads_are_refused),
+		RIGGED(bodies_have_a_limit),
+		RIGGED(bodies_of_all_connections_have_a_limit),
+		RIGGED(requests_may_come_in_any_pieces),
+		RIGGED(expect_100_continue),
+		RIGGED(pipelining_ends_the_connection),
 		RIGGED(a_slow_request_is_closed),
 	};
 
