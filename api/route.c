@@ -78,7 +78,7 @@ enum api_match api_route_find(const struct api_route *table, size_t count,
 			      enum api_listener listener, struct bytes method, struct bytes path,
 			      struct api_match_result *ret)
 {
-	const char *first = NULL; /* the pattern that the path belongs to */
+	bool found = false;
 
 	memset(ret, 0, sizeof(*ret));
 	for (size_t i = 0; i < count; i++) {
@@ -87,9 +87,7 @@ enum api_match api_route_find(const struct api_route *table, size_t count,
 		if (!(row->listeners & (unsigned)listener) ||
 		    !match_path(row->pattern, path, params))
 			continue;
-		if (first && strcmp(first, row->pattern) != 0)
-			continue; /* `ownership` is no `{id}` even where the method differs */
-		first = row->pattern;
+		found = true;
 		if (match_method(row->method, method)) {
 			ret->route = row;
 			memcpy(ret->params, params, sizeof(params));
@@ -97,5 +95,5 @@ enum api_match api_route_find(const struct api_route *table, size_t count,
 		}
 		add_allowed(ret->allow, row->method);
 	}
-	return first ? API_MATCH_METHOD : API_MATCH_NONE;
+	return found ? API_MATCH_METHOD : API_MATCH_NONE;
 }

@@ -1,8 +1,8 @@
 /* The routing table: which handler serves a method and a path on a listener.
  *
  * Patterns are literal but for two elements: "{id}" takes exactly one segment of 32 lower-case hex characters, "{rest}" at the
- * end takes everything that is left (at least one character). Rows are tried in order, so `ownership` stands before
- * `{id}`. A GET row serves HEAD as well. Nothing in a path is percent-decoded: no route needs it, and "%2F" is then no slash. Pure.
+ * end takes everything that is left (at least one character). Rows are tried in order; all rows that fit a path have the same pattern, because no literal segment of ours is an {id}. A GET
+ * row serves HEAD as well. Nothing in a path is percent-decoded: no route needs it, and "%2F" is then no slash. Pure.
  */
 #pragma once
 

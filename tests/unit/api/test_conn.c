@@ -126,6 +126,22 @@ static void bodies_of_all_connections_have_a_limit(void **state)
 	close(fds[2]);
 }
 
+static void a_body_is_forgotten_after_its_answer(void **state)
+{
+	static const char head[] = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n";
+	char text[1000];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	int fd = dial();
+	for (int i = 0; i < 10; i++) {
+		say(fd, head);
+		put(fd, text, sizeof(text));
+		assert_non_null(strstr(hear(fd), "HTTP/1.1 200 OK\r\n"));
+	}
+	close(fd);
+}
+
 static void requests_may_come_in_any_pieces(void **state)
 {
 	static const char raw[] = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
@@ -190,6 +206,7 @@ int main(void)
 		RIGGED(long_heads_are_refused),
 		RIGGED(bodies_have_a_limit),
 		RIGGED(bodies_of_all_connections_have_a_limit),
+		RIGGED(a_body_is_forgotten_after_its_answer),
 		RIGGED(requests_may_come_in_any_pieces),
 		RIGGED(expect_100_continue),
 		RIGGED(pipelining_ends_the_connection),
