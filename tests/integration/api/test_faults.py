@@ -86,6 +86,7 @@ def test_postgresql_that_hangs_while_the_api_stops(db, tmp_path):
             lock.join()
             ask.join()
         assert time.monotonic() - begin < 8
+        assert "level=error" not in api.log()
 
 
 def test_a_store_that_lost_its_content(db, tmp_path):
