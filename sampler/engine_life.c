@@ -159,26 +159,36 @@ static void job_judge(struct engine *e, struct job *j)
 	}
 }
 
-static void inserted(struct engine *e, struct job *j, struct capture_command *command)
+/* The window is open on all streams. */
+static void job_armed(struct engine *e, struct job *j)
 {
 	struct engine_progress p;
 
+	job_move(j, JOB_ARMED);
+	job_plan_end(e, j);
+	job_progress(e, j, &p);
+	e->events.armed(e->events.arg, &p);
+	if (j->phase != JOB_ARMED || e->closing)
+		return; /* stopped from within the event */
+	if (j->wanted != PART_REASON_NONE)
+		engine_job_close(e, j, j->wanted);
+	else if (all_dead(e))
+		engine_job_close(e, j, PART_REASON_ERROR);
+}
+
+static void inserted(struct engine *e, struct job *j, struct capture_command *command)
+{
 	classifier_table_free(command->old_table);
 	command->old_table = NULL;
 	if (command->at_ns > j->started_ns)
 		j->started_ns = command->at_ns;
 	if (--j->answers > 0)
 		return;
-	job_move(j, JOB_ARMED);
-	job_plan_end(e, j);
-	job_progress(e, j, &p);
-	e->events.armed(e->events.arg, &p);
-	if (j->phase != JOB_ARMED)
-		return; /* stopped from within the event */
-	if (j->wanted != PART_REASON_NONE)
-		engine_job_close(e, j, j->wanted);
-	else if (all_dead(e))
-		engine_job_close(e, j, PART_REASON_ERROR);
+	/* with several streams the start lies a little ahead: nobody is told before it is true */
+	if (clock_wall_now_ns() < j->started_ns && e->stream_count > 1)
+		j->due_ms = clock_mono_now_ms() + STREAMS_LEAD_NS / 1000000 + 1;
+	else
+		job_armed(e, j);
 }
 
 static void closed(struct engine *e, struct job *j, struct capture_command *command)
@@ -260,6 +270,9 @@ void engine_stream_died(struct engine *e, struct engine_stream *es)
 static void job_step(struct engine *e, struct job *j)
 {
 	switch (j->phase) {
+	case JOB_INSERTING:
+		job_armed(e, j);
+		break;
 	case JOB_ARMED:
 		engine_job_close(e, j, PART_REASON_TIME_LIMIT);
 		break;
@@ -268,7 +281,6 @@ static void job_step(struct engine *e, struct job *j)
 		job_finish(e, j);
 		break;
 	case JOB_ADDED:
-	case JOB_INSERTING:
 	case JOB_CLOSING:
 	case JOB_FINISHING:
 	case JOB_ENDED:
@@ -280,10 +292,12 @@ void engine_take_due(struct engine *e)
 {
 	uint64_t now_ms = clock_mono_now_ms();
 
-	for (struct job *j = job_first(e->jobs); j; j = job_next(j)) {
+	for (struct job *j = job_first(e->jobs); j && !e->closing; j = job_next(j)) {
 		if (j->due_ms <= now_ms)
 			job_step(e, j);
 	}
+	if (e->closing)
+		return;
 	if (e->narrow_ms <= now_ms)
 		engine_filter_apply(e);
 	engine_counters_read(e, COUNTERS_MS_MAX);

@@ -121,7 +121,7 @@ void engine_arm_added(struct engine *e);
 /* End a job's window for this reason: now, or for PART_REASON_TIME_LIMIT where it was planned. Only in phase JOB_ARMED. */
 void engine_job_close(struct engine *e, struct job *j, enum part_reason reason);
 
-/* Take the steps that are due by loop time. */
+/* Take the steps that are due. May end in the event armed. */
 void engine_take_due(struct engine *e);
 
 /* A command came back. May end in the events armed and ended. */

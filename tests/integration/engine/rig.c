@@ -204,6 +204,7 @@ static void on_timer(uv_timer_t *t)
 {
 	bool *over = t->data;
 	*over = true;
+	uv_stop(t->loop); /* else uv_run would go on to wait for something else */
 }
 
 /* Run until *what is not 0. 0 when the time is over. */
@@ -232,6 +233,17 @@ void rig_wait_ended(struct rig *g, struct rig_job *j)
 {
 	run_until(g, RIG_MS_MAX, &j->ended);
 	rig_check_ended(j);
+}
+
+void rig_wait_delivered(struct rig *g, const struct rig_job *j, uint64_t delivered)
+{
+	struct engine_progress p = {0};
+
+	for (int ms = 0; ms < RIG_MS_MAX && p.ledger.delivered < delivered; ms++) {
+		run_until(g, 1, NULL);
+		assert_int_equal(engine_job_progress(g->engine, &j->pcap, &p), 0);
+	}
+	assert_int_equal(p.ledger.delivered, delivered);
 }
 
 void rig_run(struct rig *g, uint64_t ms)

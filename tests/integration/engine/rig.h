@@ -66,6 +66,9 @@ struct rig_job *rig_add(struct rig *g, struct engine_job what);
 void rig_wait_armed(struct rig *g, struct rig_job *j);
 void rig_wait_ended(struct rig *g, struct rig_job *j); /* As rig_wait_armed. */
 
+/* Run the loop until so many packets were delivered to the job's classifiers; fails the test after RIG_MS_MAX. */
+void rig_wait_delivered(struct rig *g, const struct rig_job *j, uint64_t delivered);
+
 /* Run the loop for so long. */
 void rig_run(struct rig *g, uint64_t ms);
 
