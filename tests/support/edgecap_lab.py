@@ -353,7 +353,7 @@ class Lab:
         shutil.rmtree(self.dir, ignore_errors=True)
         assert not problems, "; ".join(problems)
 
-    def show_logs(self, lines=60):
+    def show_logs(self, lines=120):
         for log in sorted((self.dir / "log").glob("*.log")):
             tail = log.read_text(errors="replace").splitlines()[-lines:]
             print("---- %s" % log.name, *tail, sep="\n", file=sys.stderr)

@@ -1,0 +1,55 @@
+"""The checks that the other tests lean on can fail."""
+
+import pytest
+from ledger import COUNTERS, check_part
+from numbered import check_all, check_earliest, check_window
+
+TIMES = [(1000 * i, 1000 * i + 10) for i in range(10)]
+
+
+def part(**changes):
+    row = {counter: 0 for counter in COUNTERS}
+    row.update(state="done", observed=9, accepted=7, delivered=6, dropped_kernel=1, matched=5, selected=5)
+    row.update(captured=3, dropped_spool=1, dropped_limit=1, bytes=480, packets_stored=3)
+    row.update(chunks_found=1, chunks_stored=1)
+    return {**row, **changes}
+
+
+def test_ledger_sees_each_wrong_number():
+    """Every counter that is tied to others is missed when it is one off."""
+    check_part(part())
+    for name in ("accepted", "delivered", "dropped_kernel", "selected", "captured", "dropped_spool",
+                 "dropped_limit", "packets_stored", "chunks_found"):  # fmt: skip
+        with pytest.raises(AssertionError):
+            check_part(part(**{name: part()[name] + 1}))
+    for name, value in (("matched", 7), ("matched", 4), ("bytes", 481), ("state", "running")):
+        with pytest.raises(AssertionError):
+            check_part(part(**{name: value}))
+    check_part(part(state="failed", packets_stored=1))  # what got through counts
+
+
+@pytest.mark.parametrize("taken", [list(range(9)), [0, *range(2, 10)], [*range(10), 9], [1, 0, *range(2, 10)]])
+def test_all_sees_loss_order_and_repetition(taken):
+    """Everything, once, in order."""
+    check_all({0: list(range(10))}, [TIMES])
+    with pytest.raises(AssertionError):
+        check_all({0: taken}, [TIMES])
+
+
+def test_window_sees_both_ends():
+    """Nothing is missing inside, nothing is there from outside; what straddles an end may be either."""
+    check_window([3, 4, 5], TIMES, 2500, 5500)
+    check_window([3, 4, 5], TIMES, 3005, 5500)
+    check_window([4, 5], TIMES, 3005, 5500)
+    for taken in ([4, 5], [3, 5], [3, 4], [2, 3, 4, 5], [3, 4, 5, 6], [3, 4, 4, 5], [4, 3, 5]):
+        with pytest.raises(AssertionError):
+            check_window(taken, TIMES, 2500, 5500)
+
+
+def test_earliest_sees_what_was_passed_over():
+    """A stream's later packets are not there while another's earlier ones are missing."""
+    other = [(a + 500, b + 500) for a, b in TIMES]
+    check_earliest({0: [0, 1], 1: [0]}, [TIMES, other], 3)
+    for found in ({0: [0, 1, 2]}, {0: [0], 1: [0, 1]}, {0: [0, 2], 1: [0]}, {0: [0, 1], 1: [0, 1]}):
+        with pytest.raises(AssertionError):
+            check_earliest(found, [TIMES, other], 3)
