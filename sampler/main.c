@@ -19,6 +19,7 @@
 #include "sampler/confine.h"
 #include "sampler/engine.h"
 #include "sampler/http_client.h"
+#include "sampler/offline.h"
 #include "sampler/own_flows.h"
 #include "sampler/privilege.h"
 #include "sampler/spool.h"
@@ -288,6 +289,15 @@ static int sample(struct program *p)
 	return p->exit_code;
 }
 
+/* --read: no interfaces, no service. */
+static int read_file(const struct sampler_config *c, struct error *err)
+{
+	struct offline_settings s = {
+		.read_path = c->read_path, .jobs_path = c->jobs_path, .out_dir = c->out_dir};
+
+	return offline_run(&s, stdout, err);
+}
+
 int main(int argc, char **argv)
 {
 	struct program program = {0};
@@ -299,15 +309,14 @@ int main(int argc, char **argv)
 	int r = settings_read(&sampler_settings, argc, argv, &settings, &outcome, &err);
 	if (r == 0 && outcome == SETTINGS_RUN)
 		r = sampler_config_read(settings, &program.config, &err);
-	/* Refused rather than ignored, as long as there is no engine on a file. */
 	if (r == 0 && outcome == SETTINGS_RUN && program.config.read_path)
-		r = error_set(&err, EC_EINVAL, "EDGECAP_READ: this build cannot read files");
+		r = read_file(&program.config, &err);
 	if (r < 0) {
 		(void)fprintf(stderr, "edgecap-sampler: %s\n", err.text);
 		settings_free(settings);
 		return EXIT_FAILURE;
 	}
-	if (outcome == SETTINGS_RUN) {
+	if (outcome == SETTINGS_RUN && !program.config.read_path) {
 		log_init("edgecap-sampler", program.config.log_level);
 		code = sample(&program);
 	}
