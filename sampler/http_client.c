@@ -58,10 +58,32 @@ struct http_client {
 	void *closed_arg;
 };
 
+static void own_socket_forget(struct http_client *h, struct own_socket *own)
+{
+	own_flows_close(h->own_flows, &own->flow, clock_mono_now_ms());
+	LIST_REMOVE(own, link);
+	free(own);
+}
+
+/* libcurl 7.88 closes a socket whose connection failed by itself, without our close function: find those. Left alone they would
+ * use up the flows that the engine takes, and no connection could be made any more. */
+static void own_sockets_sweep(struct http_client *h)
+{
+	struct own_socket *own = LIST_FIRST(&h->own_sockets);
+
+	while (own) {
+		struct own_socket *next = LIST_NEXT(own, link);
+		if (!http_socket_has(own->fd, &own->flow))
+			own_socket_forget(h, own);
+		own = next;
+	}
+}
+
 static void client_free(struct http_client *h)
 {
 	if (h->multi)
 		(void)curl_multi_cleanup(h->multi);
+	own_sockets_sweep(h);
 	free(h->ca_pem);
 	free(h->unix_path);
 	free(h);
@@ -141,6 +163,8 @@ static void act(struct http_client *h, curl_socket_t fd, int events)
 			continue;
 		CURLcode code = m->data.result; /* m is gone with the handle */
 		(void)curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&c);
+		if (code != CURLE_OK)
+			own_sockets_sweep(h);
 		call_finish(c, code);
 	}
 }
@@ -252,6 +276,7 @@ static curl_socket_t socket_open(void *arg, curlsocktype purpose, struct curl_so
 	(void)purpose;
 	if (!own)
 		return CURL_SOCKET_BAD;
+	own_sockets_sweep(h);
 	int fd = http_socket_open(&address->addr, address->addrlen, h->own_flows,
 				  clock_mono_now_ms(), &own->flow);
 	if (fd < 0 || own->flow.local.family == 0) {
@@ -274,11 +299,8 @@ static int socket_close(void *arg, curl_socket_t fd)
 			break;
 	}
 	int r = close(fd);
-	if (own) {
-		own_flows_close(h->own_flows, &own->flow, clock_mono_now_ms());
-		LIST_REMOVE(own, link);
-		free(own);
-	}
+	if (own)
+		own_socket_forget(h, own);
 	return r;
 }
 

@@ -35,6 +35,18 @@ int http_socket_flow(const struct sockaddr *local, const struct sockaddr *remote
 	return r < 0 ? r : endpoint(remote, &ret->remote, &ret->remote_port);
 }
 
+bool http_socket_has(int fd, const struct engine_own_flow *flow)
+{
+	struct sockaddr_storage local = {0};
+	socklen_t len = sizeof(local);
+	struct address address;
+	uint16_t port;
+
+	return getsockname(fd, (struct sockaddr *)&local, &len) == 0 &&
+	       endpoint((struct sockaddr *)&local, &address, &port) == 0 &&
+	       port == flow->local_port && memcmp(&address, &flow->local, sizeof(address)) == 0;
+}
+
 /* The address that a connection to remote would come from: what a connected datagram socket gets. Nothing is sent. */
 static int source_address(const struct sockaddr *remote, socklen_t remote_len,
 			  struct sockaddr_storage *ret, socklen_t *ret_len)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -24,6 +25,9 @@ struct own_flows;
  * addresses count as IPv4, which is what is on the wire). Pure. Returns 0 or EC_EINVAL (another family). */
 int http_socket_flow(const struct sockaddr *local, const struct sockaddr *remote,
 		     struct engine_own_flow *ret) EC_MUST_CHECK;
+
+/* Is fd the socket of this connection? False when it was closed, also when its number is another file's by now. */
+bool http_socket_has(int fd, const struct engine_own_flow *flow);
 
 /* Make a non-blocking stream socket for remote, not yet connected. AF_INET and AF_INET6: bound, and (own_flows not NULL)
  * excluded from capture with *ret_flow; AF_UNIX: as it is. remote: remote_len bytes. now_ms: CLOCK_MONOTONIC.

@@ -204,6 +204,52 @@ static void test_own_connection_is_told_before_it_is_made(void **state)
 	assert_int_equal(own_flows_open(f->own), 0);
 }
 
+/* A port on loopback that answers nobody: it listens, and its queue is full. fds: to be closed. */
+static uint16_t silent_port(int fds[3])
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(a);
+
+	for (int i = 0; i < 3; i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		assert_true(fds[i] >= 0);
+	}
+	assert_int_equal(bind(fds[0], (struct sockaddr *)&a, len), 0);
+	assert_int_equal(getsockname(fds[0], (struct sockaddr *)&a, &len), 0);
+	assert_int_equal(listen(fds[0], 0), 0);
+	for (int i = 1; i < 3; i++)
+		(void)connect(fds[i], (struct sockaddr *)&a, len);
+	return ntohs(a.sin_port);
+}
+
+/* libcurl closes the socket of a connection that timed out behind our back: the set of own connections filled up, and a
+ * sampler that was cut off stayed so. */
+static void test_failed_connections_do_not_use_up_own_flows(void **state)
+{
+	struct fixture *f = *state;
+	struct error err = {0};
+	char url[64];
+	int fds[3];
+
+	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/silent", silent_port(fds));
+	for (int i = 0; i < OWN_FLOWS_MAX + 2; i++) {
+		struct outcome o = {0};
+		struct http_call *call = NULL;
+		struct http_request q = {.method = "POST",
+					 .url = url,
+					 .content_type = "application/json",
+					 .connect_timeout_ms = 20,
+					 .answer_limit_bytes = 65536};
+		assert_int_equal(http_start(f->http, &q, on_done, &o, &call, &err), 0);
+		wait_for(f, &o);
+		assert_int_not_equal(o.code, 0);
+		assert_int_equal(own_flows_open(f->own), 0);
+	}
+	for (int i = 0; i < 3; i++)
+		(void)close(fds[i]);
+	(void)get(f, "/ok", (struct http_request){0});
+}
+
 static void test_redirects_are_not_followed(void **state)
 {
 	struct outcome *o = get(*state, "/moved", (struct http_request){0});
@@ -309,6 +355,7 @@ int main(void)
 		T(test_a_large_body_goes_whole),
 		T(test_a_connection_is_used_again),
 		T(test_own_connection_is_told_before_it_is_made),
+		T(test_failed_connections_do_not_use_up_own_flows),
 		T(test_redirects_are_not_followed),
 		T(test_failures_have_their_codes),
 		T(test_a_stalled_request_is_given_up),
