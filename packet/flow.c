@@ -81,6 +81,9 @@ static int link_parse(uint32_t link_type, struct bytes packet, size_t *ret_l3,
 		ethertype = read_u16(packet.p + l3 + 2);
 		l3 += 4;
 	}
+	/* our own mark means nothing on the wire */
+	if (ethertype == ETHERTYPE_BY_VERSION)
+		return EC_ENOTFOUND;
 	*ret_l3 = l3;
 	*ret_ethertype = ethertype;
 	return 0;

@@ -395,6 +395,24 @@ static void test_bytes_behind_the_limit(void **state)
 	}
 }
 
+/* 0xffff once meant "raw IP" inside the parser, and a frame that said so was taken for IP. */
+static void test_ethertype_ffff_is_not_ip(void **state)
+{
+	(void)state;
+	struct flow f;
+	for (int tagged = 0; tagged < 2; tagged++) {
+		struct packet_builder b = {0};
+		put_ethernet(&b, tagged ? 0x8100 : 0xffff);
+		if (tagged) {
+			put_u16(&b, 5);
+			put_u16(&b, 0xffff);
+		}
+		put_ipv4(&b, 6, 8);
+		put_ports(&b, 1, 2);
+		assert_int_equal(parse(LINK_ETHERNET, &b, b.n, &f), EC_ENOTFOUND);
+	}
+}
+
 static void test_random_bytes_never_break_the_invariants(void **state)
 {
 	(void)state;
@@ -438,6 +456,7 @@ int main(void)
 		cmocka_unit_test(test_ipv6_payload_length),
 		cmocka_unit_test(test_ipv6_upper_layers_end_the_chain),
 		cmocka_unit_test(test_bytes_behind_the_limit),
+		cmocka_unit_test(test_ethertype_ffff_is_not_ip),
 		cmocka_unit_test(test_random_bytes_never_break_the_invariants),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
