@@ -157,8 +157,8 @@ static int id_compare(const void *a, const void *b)
 /* Two jobs with one id would write into one file. */
 static int ids_check(const struct offline_jobs *jobs, struct error *err)
 {
+	EC_ASSERT(jobs->count > 0);
 	AUTO_FREE const char **ids = calloc(jobs->count, sizeof(*ids));
-
 	if (!ids)
 		return error_set(err, EC_ENOMEM, "no memory");
 	for (size_t i = 0; i < jobs->count; i++)
