@@ -207,7 +207,7 @@ class Names(LintTest):
 
     def test_names(self):
         self.good(self.check, {"README.md": "see /var/lib/x, /tmp/x.XXXXXX, $HOME/work/x and a/work/b\n"})
-        for text in ("cd /home/" + "me/x", "include /work/" + "main/x.h", "path=/Users/" + "me",
+        for text in ("cd /home/" + "me/x", "include /wo" + "rk/main/x.h", "path=/Users/" + "me",
                      "/tmp/" + "abc/wt", "http://mirror.corp/" + "x", "py" + "env"):
             self.bad(self.check, {"README.md": f"line\n{text}\n"}, "README.md:2:")
 
