@@ -256,8 +256,26 @@ void rig_poll(struct rig *g)
 	uv_run(&g->loop, UV_RUN_NOWAIT);
 }
 
+/* What was sent before may still be on its way through a busy kernel, and gets its time stamp only on arrival: a window that ends now
+ * would miss it. So wait until nothing has come for a while. */
+static void settle(struct rig *g, const struct rig_job *j)
+{
+	struct engine_progress p;
+	uint64_t delivered = 0;
+	int quiet_ms = 0;
+
+	for (int ms = 0; ms < 2000 && quiet_ms < 100; ms += 5) {
+		rig_run(g, 5);
+		if (engine_job_progress(g->engine, &j->pcap, &p) < 0)
+			return;
+		quiet_ms = p.ledger.delivered == delivered ? quiet_ms + 5 : 0;
+		delivered = p.ledger.delivered;
+	}
+}
+
 void rig_stop(struct rig *g, struct rig_job *j)
 {
+	settle(g, j);
 	assert_int_equal(engine_job_stop(g->engine, &j->pcap), 0);
 	rig_wait_ended(g, j);
 	assert_int_equal(j->progress.reason, PART_REASON_STOPPED);

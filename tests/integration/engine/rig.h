@@ -75,7 +75,7 @@ void rig_run(struct rig *g, uint64_t ms);
 /* Run what is due now, without waiting. */
 void rig_poll(struct rig *g);
 
-/* Stop a job and wait for its end; check its ledger and what the record has of it. */
+/* Wait until no more packets come in, stop a job and wait for its end; check its ledger and what the record has of it. */
 void rig_stop(struct rig *g, struct rig_job *j);
 
 /* Check the ended job: one armed, one ended, the ledger adds up, and as many packets came as it says. */
