@@ -28,9 +28,9 @@ network_permitted() {
 	) >/dev/null 2>&1 && ip netns del "ec$1-try"
 }
 
-# Remember that /run/netns was not there before us, see network_unmount.
+# Remember that nothing was mounted on /run/netns before us, see network_unmount.
 network_mount_mark() {
-	[[ -d /run/netns ]] || : >"$SLOT_DIR/.netns"
+	mountpoint -q /run/netns || : >"$SLOT_DIR/.netns"
 }
 
 # True when the kernel speaks IPv6.
@@ -147,10 +147,11 @@ network_namespaces() {
 	done
 }
 
-# When ip made /run/netns for a lab and nothing is in it any more, take it away again. The kernel refuses
+# When ip mounted /run/netns for a lab and nothing is in it any more, take it away again. The kernel refuses
 # while a namespace is mounted below it.
 network_unmount() {
 	[[ -e $SLOT_DIR/.netns ]] || return 0
-	rmdir /run/netns 2>/dev/null || { umount /run/netns 2>/dev/null && rmdir /run/netns 2>/dev/null; } || true
-	[[ -d /run/netns ]] || rm -f -- "$SLOT_DIR/.netns"
+	! mountpoint -q /run/netns || umount /run/netns 2>/dev/null || return 0
+	rmdir /run/netns 2>/dev/null || true
+	rm -f -- "$SLOT_DIR/.netns"
 }

@@ -212,6 +212,20 @@ def test_without_namespaces(clone):
     clone.assert_nothing_left(out)
 
 
+def test_mounts_are_undone(clone):
+    """With a /run/netns that is a plain folder, as a container may have it: what ip mounts there is taken away again."""
+    script = (
+        "! mountpoint -q /run/netns || umount -l /run/netns; mount -t tmpfs none /run && mkdir /run/netns && \"$0\" up && grep /run/netns /proc/self/mounts && \"$0\" down;"
+        "echo status $?; ! grep /run/netns /proc/self/mounts"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "bash", "-c", script, str(clone.dir / "deploy/quickstart")],
+        env=clone.env, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert "status 0" in done.stdout and done.returncode == 0, done.stdout + done.stderr
+    clone.assert_nothing_left(done.stdout)
+
+
 def test_usage(clone):
     """A wrong word is refused with the usage."""
     assert "usage:" in clone.run("nonsense", status=2)
