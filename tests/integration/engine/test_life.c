@@ -1,6 +1,7 @@
 /* Real packets over veth: windows, limits, several streams, interfaces that go, memory that runs out, large filters.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -500,16 +501,19 @@ static void test_flood_adds_up(void **state)
 	rig_wait_armed(g, j);
 	frame_udp(&b, 1000, 7, 0);
 	put_zeros(&b, 1400);
+	int64_t step_us = clock_wall_now_us() - (int64_t)clock_mono_now_ms() * 1000;
 	for (uint32_t i = 0; i < PACKETS; i++)
 		wire_send(g->wire.out[0], packet_bytes(&b));
 	rig_stop(g, j);
+	step_us = clock_wall_now_us() - (int64_t)clock_mono_now_ms() * 1000 - step_us;
 	const struct ledger *l = &j->progress.ledger;
+	print_message("flood: observed %" PRIu64 ", delivered %" PRIu64 ", matched %" PRIu64
+		      ", ring %" PRIu64 ", interface %" PRIu64 ", spool %" PRIu64
+		      ", wall clock moved by %" PRIi64 " us\n",
+		      l->observed, l->delivered, l->matched, l->dropped_kernel,
+		      l->dropped_interface, l->dropped_spool, step_us);
 	/* veth drops in the backlog before it counts as received, or counts and then drops: both are here */
 	assert_int_equal(l->matched + l->dropped_kernel + l->dropped_interface, PACKETS);
-	print_message("flood: matched %llu, ring %llu, interface %llu, spool %llu\n",
-		      (unsigned long long)l->matched, (unsigned long long)l->dropped_kernel,
-		      (unsigned long long)l->dropped_interface,
-		      (unsigned long long)l->dropped_spool);
 	rig_free(g);
 }
 
