@@ -103,13 +103,14 @@ static const struct setting table[] = {
 	 .min = 1,
 	 .max = 4000,
 	 .optional = true,
-	 .help = "with EDGECAP_READ: the jobs, a JSON file"},
+	 .help = "work without the service on the jobs of this JSON file, with EDGECAP_READ or on "
+		 "the interfaces"},
 	{.name = "EDGECAP_OUT",
 	 .kind = SETTING_STR,
 	 .min = 1,
 	 .max = 4000,
 	 .optional = true,
-	 .help = "with EDGECAP_READ: folder for the files of the jobs"},
+	 .help = "with EDGECAP_JOBS: folder for the files of the jobs"},
 };
 
 const struct settings_program sampler_settings = {
@@ -248,11 +249,24 @@ static int online_read(const struct settings *s, struct sampler_config *c, struc
 	return r < 0 ? r : interfaces_read(c, interfaces, err);
 }
 
-static int offline_read(const struct settings *s, struct sampler_config *c, struct error *err)
+/* The jobs of a file, on a file or on the interfaces. */
+static int local_read(const struct settings *s, struct sampler_config *c, struct error *err)
 {
-	int r = required(s, "EDGECAP_JOBS", " with EDGECAP_READ", &c->jobs_path, err);
+	const char *mode = c->read_path ? " with EDGECAP_READ" : " with EDGECAP_JOBS";
+	const char *interfaces = NULL;
+	int r = required(s, "EDGECAP_JOBS", mode, &c->jobs_path, err);
 
-	return r < 0 ? r : required(s, "EDGECAP_OUT", " with EDGECAP_READ", &c->out_dir, err);
+	if (r == 0)
+		r = required(s, "EDGECAP_OUT", mode, &c->out_dir, err);
+	if (r < 0 || c->read_path)
+		return r;
+	if (settings_str(s, "EDGECAP_EDGE_URL"))
+		return error_set(err, EC_EINVAL,
+				 "EDGECAP_JOBS and EDGECAP_EDGE_URL exclude each other: the jobs "
+				 "come from a "
+				 "file or from the service");
+	r = required(s, "EDGECAP_INTERFACES", mode, &interfaces, err);
+	return r < 0 ? r : interfaces_read(c, interfaces, err);
 }
 
 int sampler_config_read(const struct settings *s, struct sampler_config *ret, struct error *err)
@@ -277,7 +291,8 @@ int sampler_config_read(const struct settings *s, struct sampler_config *ret, st
 	if (r == 0)
 		r = host_read(&c, settings_str(s, "EDGECAP_HOST"), err);
 	if (r == 0)
-		r = c.read_path ? offline_read(s, &c, err) : online_read(s, &c, err);
+		r = c.read_path || settings_str(s, "EDGECAP_JOBS") ? local_read(s, &c, err)
+								   : online_read(s, &c, err);
 	if (r == 0)
 		*ret = c;
 	return r;

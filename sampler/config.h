@@ -23,9 +23,10 @@ extern const struct settings_program sampler_settings;
 
 /* Texts are borrowed from the settings. */
 struct sampler_config {
-	/* --read: no service, no privileges, no spool */
+	/* --jobs: no service, no spool; with --read no privileges */
+	const char *jobs_path; /* NULL: the service's jobs */
+	const char *out_dir;
 	const char *read_path; /* NULL: sample interfaces */
-	const char *jobs_path, *out_dir;
 	/* the service */
 	char api_url[SAMPLER_URL_BYTES];         /* "http://host:port[/path]", no '/' at its end */
 	char unix_path[SAMPLER_UNIX_PATH_BYTES]; /* "": none; api_url's host is then only a name */

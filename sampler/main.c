@@ -15,10 +15,11 @@
 
 #include "base/log.h"
 #include "sampler/agent.h"
+#include "sampler/cage.h"
 #include "sampler/config.h"
-#include "sampler/confine.h"
 #include "sampler/engine.h"
 #include "sampler/http_client.h"
+#include "sampler/local.h"
 #include "sampler/offline.h"
 #include "sampler/own_flows.h"
 #include "sampler/privilege.h"
@@ -180,29 +181,6 @@ static int rings_open(struct program *p, struct error *err)
 	return r < 0 ? error_prefix(err, "EDGECAP_INTERFACES") : 0;
 }
 
-/* From here on there are no privileges. */
-static int privileges_drop(const struct privilege_plan *plan, struct error *err)
-{
-	struct error why = {0};
-	struct log_line l;
-	int r = privilege_drop(plan, err);
-
-	if (r < 0)
-		return r;
-	int confined = confine_process(&why);
-	if (confined < 0 && confined != EC_ENOTFOUND)
-		return error_set(err, confined, "%s", why.text);
-	if (confined < 0)
-		log_event(LOG_WARN, "not-confined", "reason", why.text, NULL);
-	log_begin(&l, LOG_INFO, "privileges-dropped");
-	log_u64(&l, "uid", plan->uid);
-	log_u64(&l, "gid", plan->gid);
-	log_str(&l, "bounding_set", plan->empty_bounding ? "empty" : "kept");
-	log_str(&l, "seccomp", confined == 0 ? "on" : "off");
-	log_end(&l);
-	return 0;
-}
-
 /* With privileges: open what needs them. Then without: the rest. */
 static int program_open(struct program *p, struct error *err)
 {
@@ -225,7 +203,7 @@ static int program_open(struct program *p, struct error *err)
 	if (r == 0)
 		r = rings_open(p, err);
 	if (r == 0)
-		r = privileges_drop(&plan, err);
+		r = cage_enter(&plan, err);
 	if (r < 0) {
 		(void)close(dir);
 		return r;
@@ -298,6 +276,28 @@ static int read_file(const struct sampler_config *c, struct error *err)
 	return offline_run(&s, stdout, err);
 }
 
+/* --jobs without --read: interfaces, no service. */
+static int capture_here(const struct sampler_config *c, struct error *err)
+{
+	const char *names[LIMIT_INTERFACES];
+	struct local_settings s = {
+		.jobs_path = c->jobs_path,
+		.out_dir = c->out_dir,
+		.user = c->user,
+		.engine = {.interfaces = names,
+			   .interface_count = c->interface_count,
+			   .direction = c->direction,
+			   .ring_bytes = c->ring_bytes,
+			   .block_ms = c->block_ms,
+			   .buffer_bytes = c->buffer_bytes,
+			   .host = c->host},
+	};
+
+	for (size_t i = 0; i < c->interface_count; i++)
+		names[i] = c->interface_names[i];
+	return local_run(&s, stdout, err);
+}
+
 int main(int argc, char **argv)
 {
 	struct program program = {0};
@@ -309,17 +309,19 @@ int main(int argc, char **argv)
 	int r = settings_read(&sampler_settings, argc, argv, &settings, &outcome, &err);
 	if (r == 0 && outcome == SETTINGS_RUN)
 		r = sampler_config_read(settings, &program.config, &err);
-	if (r == 0 && outcome == SETTINGS_RUN && program.config.read_path)
+	if (r == 0 && outcome == SETTINGS_RUN)
+		log_init("edgecap-sampler", program.config.log_level);
+	if (r == 0 && program.config.read_path)
 		r = read_file(&program.config, &err);
+	else if (r == 0 && program.config.jobs_path)
+		r = capture_here(&program.config, &err);
 	if (r < 0) {
 		(void)fprintf(stderr, "edgecap-sampler: %s\n", err.text);
 		settings_free(settings);
 		return EXIT_FAILURE;
 	}
-	if (outcome == SETTINGS_RUN && !program.config.read_path) {
-		log_init("edgecap-sampler", program.config.log_level);
+	if (outcome == SETTINGS_RUN && !program.config.jobs_path)
 		code = sample(&program);
-	}
 	settings_free(settings);
 	return code;
 }

@@ -18,7 +18,6 @@
 #include "version.h"
 
 enum {
-	JOBS_FILE_BYTES_MAX = 64 * 1024 * 1024,
 	BUFFER_BYTES = 256 * 1024 * 1024, /* only what is used costs memory */
 	CHUNK_BYTES_MIN = 8 * 1024,
 	SELECTION_TEXT_BYTES = 64,
@@ -91,28 +90,6 @@ static int output_append(struct run *r, struct output *o, struct bytes b, struct
 		return error_set_errno(err, rc, errno, "cannot write %s", path);
 	o->begun = true;
 	return 0;
-}
-
-static int jobs_load(struct run *r, struct error *err)
-{
-	const char *path = r->settings->jobs_path;
-	uint8_t part[16384];
-	struct buf text;
-	ssize_t n;
-
-	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return error_set_errno(err, EC_EIO, errno, "cannot open %s", path);
-	buf_init(&text, JOBS_FILE_BYTES_MAX);
-	while ((n = read(fd, part, sizeof(part))) > 0)
-		buf_put(&text, part, (size_t)n);
-	int rc = n < 0 ? error_set_errno(err, EC_EIO, errno, "cannot read") : text.failed;
-	if (text.failed)
-		(void)error_set(err, text.failed, "longer than %d bytes", JOBS_FILE_BYTES_MAX);
-	if (rc == 0)
-		rc = offline_jobs_parse(buf_bytes(&text), &r->jobs, err);
-	buf_fini(&text);
-	return rc < 0 ? error_prefix(err, "%s", path) : 0;
 }
 
 static int link_type_find(struct run *r, struct error *err)
@@ -421,7 +398,7 @@ int offline_run(const struct offline_settings *settings, FILE *out, struct error
 {
 	struct run r = {.settings = settings};
 	struct error cut = {0};
-	int rc = jobs_load(&r, err);
+	int rc = offline_jobs_load(settings->jobs_path, &r.jobs, err);
 
 	if (rc == 0)
 		rc = capture_file_open(&r, err);

@@ -1,15 +1,22 @@
 #include "sampler/offline_jobs.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/digest.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "packet/pcapng.h"
 
-enum { SECONDS_MAX = 10 * 365 * 24 * 3600, TEXT_BYTES_MAX = 128 };
+enum {
+	JOBS_FILE_BYTES_MAX = 64 * 1024 * 1024,
+	SECONDS_MAX = 10 * 365 * 24 * 3600,
+	TEXT_BYTES_MAX = 128,
+};
 
 static const char *const members[] = {"pcap_id",      "filter_v1",    "prefixes",
 				      "unrestricted", "packet_limit", "byte_limit",
@@ -205,6 +212,27 @@ int offline_jobs_parse(struct bytes text, struct offline_jobs *ret, struct error
 	else
 		*ret = jobs;
 	return rc;
+}
+
+int offline_jobs_load(const char *path, struct offline_jobs *ret, struct error *err)
+{
+	uint8_t part[16384];
+	struct buf text;
+	ssize_t n;
+
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return error_set_errno(err, EC_EIO, errno, "cannot open %s", path);
+	buf_init(&text, JOBS_FILE_BYTES_MAX);
+	while ((n = read(fd, part, sizeof(part))) > 0)
+		buf_put(&text, part, (size_t)n);
+	int rc = n < 0 ? error_set_errno(err, EC_EIO, errno, "cannot read") : text.failed;
+	if (text.failed)
+		(void)error_set(err, text.failed, "longer than %d bytes", JOBS_FILE_BYTES_MAX);
+	if (rc == 0)
+		rc = offline_jobs_parse(buf_bytes(&text), ret, err);
+	buf_fini(&text);
+	return rc < 0 ? error_prefix(err, "%s", path) : 0;
 }
 
 void offline_jobs_fini(struct offline_jobs *jobs)

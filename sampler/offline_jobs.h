@@ -1,4 +1,4 @@
-/* The jobs of an offline run, read from a file.
+/* The jobs of a run without the service, read from a file.
  *
  * A JSON array of objects: "pcap_id" (32 hex characters; the job's place in the array by default), "filter_v1", "prefixes" (array
  * of texts) or "unrestricted": true, and optionally "packet_limit", "byte_limit", "time_limit" (seconds), "snaplen" (bytes),
@@ -37,6 +37,9 @@ struct offline_jobs {
  * End with offline_jobs_fini. */
 int offline_jobs_parse(struct bytes text, struct offline_jobs *ret,
 		       struct error *err) EC_MUST_CHECK;
+
+/* Read a jobs file, at most 64 MiB of it. Returns as offline_jobs_parse, or EC_EIO, with a reason that begins with path. */
+int offline_jobs_load(const char *path, struct offline_jobs *ret, struct error *err) EC_MUST_CHECK;
 
 /* Free; accepts a zeroed struct. */
 void offline_jobs_fini(struct offline_jobs *jobs);
