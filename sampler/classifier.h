@@ -1,10 +1,12 @@
 /* The classifier: which jobs want this packet, at a cost that does not grow with the number of jobs.
  *
  * Each job's filter and scope are written out as plain filters (reach.h), each of these as a mask and a key (tuple.h). Filters with
- * the same mask are a group; one hash table holds all keys, keyed by XXH3 over the masked tuple and the group. A packet
- * costs one probe per group in use. Masks are coarse (few prefix lengths, at most CLASSIFIER_GROUPS_MAX groups, then the
+ * the same mask are a group; one hash table holds all keys. A packet costs one probe per group in use, of which nearly all end at a
+ * bitmap in front of the table. Masks are coarse (few prefix lengths, at most CLASSIFIER_GROUPS_MAX groups, then the
  * closest wider one), so a hit is a candidate: it is verified with filter_match and filter_in_scope, which define the
  * verdict. A rule that is found by several keys counts once.
+ *
+ * Hash and layout were chosen by measurement (ARCHITECTURE.md; tests/bench/classifier.c).
  *
  * Threads: rules are made and freed by the loop thread; everything that takes a struct classifier is the capture thread's
  * and neither allocates nor locks. Inserting and removing cost O(keys of the rule), whatever else is there. The table grows
@@ -23,14 +25,14 @@ enum { CLASSIFIER_GROUPS_MAX = 64 };
 
 struct classifier_rule;
 
-/* One key of a rule; in one bucket's list while the rule is inserted. */
+/* One key of a rule; in one bucket's list while the rule is inserted. What a look-up reads comes first, in one cache line. */
 struct classifier_key {
-	struct classifier_key *next;
-	struct classifier_key **slot; /* what points here */
-	uint64_t hash;
 	struct tuple key; /* masked with the group's mask once inserted */
-	struct classifier_rule *rule;
+	uint32_t hash;
 	uint32_t group;
+	struct classifier_key *next;
+	struct classifier_rule *rule;
+	struct classifier_key **slot; /* what points here */
 	struct tuple mask;
 };
 
@@ -66,14 +68,15 @@ size_t classifier_table_keys(const struct classifier_table *t);
 
 struct classifier_group {
 	struct tuple mask;
+	uint64_t salt;     /* keeps equal keys of different groups apart */
 	uint64_t keys;     /* in the table; 0: the group is not in use */
 	unsigned families; /* bit 4 and bit 6: a packet of this family can hit */
 };
 
 struct classifier {
-	struct classifier_table *table; /* owned */
-	uint64_t seed;
-	uint64_t packet; /* number of packets classified */
+	struct classifier_table *table;        /* owned */
+	uint64_t multipliers[2 * TUPLE_WORDS]; /* of the hash */
+	uint64_t packet;                       /* number of packets classified */
 	uint32_t active_count;
 	uint32_t active[CLASSIFIER_GROUPS_MAX]; /* groups in use */
 	/* groups[0] has the empty mask: where everything fits */
