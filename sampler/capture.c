@@ -194,6 +194,7 @@ static void finish(struct capture *c, struct capture_command *command)
 		j->next->slot = j->slot;
 	command->delivered = c->delivered;
 	emit_chunk(c, chunk_writer_close(&j->writer));
+	chunk_writer_leave(&j->writer, c->pool);
 	answer(c, command);
 }
 

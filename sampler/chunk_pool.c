@@ -1,9 +1,10 @@
 #include "sampler/chunk_pool.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#include "sampler/fair_share.h"
 
 enum { MIN_SHIFT = 12, MAX_SHIFT = 24, ORDERS = MAX_SHIFT - MIN_SHIFT + 1 };
 
@@ -19,8 +20,19 @@ struct free_block {
 	struct free_block **slot; /* what points here */
 };
 
+/* A closed share is free for the next owner when its last block came back. */
+struct chunk_share {
+	uint64_t held_bytes;
+	bool open;
+	struct chunk_share *next; /* in the list of free ones */
+};
+
 struct chunk_pool {
 	uint8_t *base;
+	struct chunk_share *shares;
+	size_t shares_max, shares_used; /* those never used lie behind, untouched */
+	struct chunk_share *free_shares;
+	uint32_t *share_of; /* of the block that begins with this page: index into shares */
 	size_t pages;
 	uint64_t used_bytes;
 	struct free_block *free[ORDERS];
@@ -73,7 +85,7 @@ static void blocks_init(struct chunk_pool *pool)
 	}
 }
 
-struct chunk_pool *chunk_pool_new(uint64_t limit_bytes)
+struct chunk_pool *chunk_pool_new(uint64_t limit_bytes, uint32_t shares_max)
 {
 	size_t pages = (size_t)(limit_bytes >> MIN_SHIFT);
 
@@ -82,14 +94,18 @@ struct chunk_pool *chunk_pool_new(uint64_t limit_bytes)
 	struct chunk_pool *pool = calloc(1, sizeof(*pool) + pages);
 	if (!pool)
 		return NULL;
+	pool->pages = pages;
+	/* the open ones, and closed ones that have at least a block each */
+	pool->shares_max = shares_max + pages;
+	pool->shares = calloc(pool->shares_max, sizeof(*pool->shares));
+	pool->share_of = calloc(pages, sizeof(*pool->share_of));
 	void *base = mmap(NULL, pages << MIN_SHIFT, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (base == MAP_FAILED) {
-		free(pool);
+	pool->base = base == MAP_FAILED ? NULL : base;
+	if (!pool->base || !pool->shares || !pool->share_of) {
+		chunk_pool_free(pool);
 		return NULL;
 	}
-	pool->base = base;
-	pool->pages = pages;
 	blocks_init(pool);
 	return pool;
 }
@@ -98,9 +114,44 @@ void chunk_pool_free(struct chunk_pool *pool)
 {
 	if (!pool)
 		return;
-	int rc = munmap(pool->base, pool->pages << MIN_SHIFT);
-	EC_ASSERT(rc == 0);
+	if (pool->base) {
+		int rc = munmap(pool->base, pool->pages << MIN_SHIFT);
+		EC_ASSERT(rc == 0);
+	}
+	free(pool->shares);
+	free(pool->share_of);
 	free(pool);
+}
+
+struct chunk_share *chunk_share_open(struct chunk_pool *pool)
+{
+	struct chunk_share *share = pool->free_shares;
+
+	if (share) {
+		pool->free_shares = share->next;
+	} else {
+		EC_ASSERT(pool->shares_used < pool->shares_max);
+		share = &pool->shares[pool->shares_used++];
+	}
+	share->open = true;
+	return share;
+}
+
+static void share_free_if_unused(struct chunk_pool *pool, struct chunk_share *share)
+{
+	if (share->open || share->held_bytes > 0)
+		return;
+	share->next = pool->free_shares;
+	pool->free_shares = share;
+}
+
+void chunk_share_close(struct chunk_pool *pool, struct chunk_share *share)
+{
+	if (!share)
+		return;
+	EC_ASSERT(share->open);
+	share->open = false;
+	share_free_if_unused(pool, share);
 }
 
 static unsigned order_of(size_t bytes)
@@ -112,7 +163,23 @@ static unsigned order_of(size_t bytes)
 	return order;
 }
 
-void *chunk_pool_take(struct chunk_pool *pool, size_t bytes)
+uint64_t chunk_share_bytes(const struct chunk_share *share)
+{
+	return share->held_bytes;
+}
+
+bool chunk_share_allows(const struct chunk_pool *pool, const struct chunk_share *share,
+			size_t bytes, size_t instead_bytes)
+{
+	if (bytes > CHUNK_BLOCK_BYTES_MAX)
+		return false;
+	return fair_share_allows((uint64_t)pool->pages << MIN_SHIFT,
+				 pool->used_bytes - instead_bytes,
+				 share->held_bytes - instead_bytes,
+				 (uint64_t)CHUNK_BLOCK_BYTES_MIN << order_of(bytes));
+}
+
+void *chunk_pool_take(struct chunk_pool *pool, struct chunk_share *share, size_t bytes)
 {
 	if (bytes > CHUNK_BLOCK_BYTES_MAX)
 		return NULL;
@@ -130,7 +197,9 @@ void *chunk_pool_take(struct chunk_pool *pool, size_t bytes)
 		list_add(pool, page + ((size_t)1 << found), found);
 	}
 	pool->state[page] = (uint8_t)(PAGE_TAKEN | order);
+	pool->share_of[page] = (uint32_t)(share - pool->shares);
 	pool->used_bytes += (uint64_t)CHUNK_BLOCK_BYTES_MIN << order;
+	share->held_bytes += (uint64_t)CHUNK_BLOCK_BYTES_MIN << order;
 	return b;
 }
 
@@ -149,8 +218,11 @@ void chunk_pool_give(struct chunk_pool *pool, void *block)
 {
 	size_t page = page_of(pool, block);
 	unsigned order = taken_order(pool, page);
+	struct chunk_share *share = &pool->shares[pool->share_of[page]];
 
 	pool->used_bytes -= (uint64_t)CHUNK_BLOCK_BYTES_MIN << order;
+	share->held_bytes -= (uint64_t)CHUNK_BLOCK_BYTES_MIN << order;
+	share_free_if_unused(pool, share);
 	for (; order + 1 < ORDERS; order++) {
 		size_t buddy = page ^ ((size_t)1 << order);
 		if (buddy >= pool->pages || pool->state[buddy] != (PAGE_FREE | order))

@@ -40,6 +40,12 @@ int chunk_writer_init(struct chunk_writer *w, const struct chunk_settings *setti
 	return rc;
 }
 
+void chunk_writer_leave(struct chunk_writer *w, struct chunk_pool *pool)
+{
+	chunk_share_close(pool, w->share);
+	w->share = NULL;
+}
+
 void chunk_writer_fini(struct chunk_writer *w)
 {
 	EC_ASSERT(!w->open);
@@ -74,15 +80,24 @@ static size_t bytes_with(const struct chunk_writer *w, const struct pcapng_packe
 	return n + pcapng_packet_bytes(p->data.n) + CHUNK_TRAILER_BYTES;
 }
 
-/* Take a block for need_bytes of file, rather one of want_bytes. NULL when there is neither. */
-static void *block_take(struct chunk_pool *pool, size_t want_bytes, size_t need_bytes)
+/* Take a block for need_bytes of file, rather one of want_bytes, in place of one of instead_bytes. NULL when there is neither, and, for one who has
+ * others, when the one that is wanted would not be fair: small ones would be cheap to get and dear to keep. */
+static void *block_take(struct chunk_writer *w, struct chunk_pool *pool, size_t want_bytes,
+			size_t need_bytes, size_t instead_bytes)
 {
 	void *block = NULL;
 
-	if (want_bytes > need_bytes)
-		block = chunk_pool_take(pool, sizeof(struct chunk) + want_bytes);
-	if (!block)
-		block = chunk_pool_take(pool, sizeof(struct chunk) + need_bytes);
+	want_bytes = max_size(want_bytes, need_bytes);
+	if (!w->share)
+		w->share = chunk_share_open(pool);
+	if (!chunk_share_allows(pool, w->share, sizeof(struct chunk) + want_bytes, instead_bytes)) {
+		if (chunk_share_bytes(w->share) > 0)
+			return NULL;
+		want_bytes = need_bytes;
+	}
+	block = chunk_pool_take(pool, w->share, sizeof(struct chunk) + want_bytes);
+	if (!block && want_bytes > need_bytes)
+		block = chunk_pool_take(pool, w->share, sizeof(struct chunk) + need_bytes);
 	return block;
 }
 
@@ -91,7 +106,7 @@ static int writer_begin(struct chunk_writer *w, struct chunk_pool *pool, size_t 
 {
 	if (w->chunks_max && w->chunks == w->chunks_max)
 		return EC_ELIMIT;
-	void *block = block_take(pool, min_size(w->hint_bytes, w->bytes_max), need_bytes);
+	void *block = block_take(w, pool, min_size(w->hint_bytes, w->bytes_max), need_bytes, 0);
 	if (!block)
 		return EC_ELIMIT;
 	w->open = chunk_begin(block, chunk_pool_block_bytes(pool, block), buf_bytes(&w->head));
@@ -102,11 +117,13 @@ static int writer_begin(struct chunk_writer *w, struct chunk_pool *pool, size_t 
 	return 0;
 }
 
-/* Move the open chunk to a block of twice its size, bounded by bytes_max. */
-static int writer_grow(struct chunk_writer *w, struct chunk_pool *pool, size_t need_bytes)
+/* Move the open chunk to a larger block, rather for want_bytes. */
+static int writer_grow(struct chunk_writer *w, struct chunk_pool *pool, size_t want_bytes,
+		       size_t need_bytes)
 {
 	struct chunk *old = w->open;
-	void *block = block_take(pool, min_size(old->cap * 2, w->bytes_max), need_bytes);
+	void *block =
+		block_take(w, pool, want_bytes, need_bytes, chunk_pool_block_bytes(pool, old));
 
 	if (!block)
 		return EC_ELIMIT;
@@ -124,9 +141,13 @@ int chunk_writer_add(struct chunk_writer *w, struct chunk_pool *pool, const stru
 {
 	*ret_done = NULL;
 	if (w->open && !chunk_has_room(w->open, p->data.n)) {
-		size_t need = bytes_with(w, p);
-		if (need > w->bytes_max || writer_grow(w, pool, need) < 0)
+		size_t need = bytes_with(w, p), want = min_size(w->open->cap * 2, w->bytes_max);
+		if (need > w->bytes_max) {
 			*ret_done = chunk_writer_close(w);
+		} else if (writer_grow(w, pool, want, need) < 0) {
+			*ret_done = chunk_writer_close(w);
+			w->hint_bytes = want;
+		}
 	}
 	if (!w->open) {
 		int rc = writer_begin(w, pool, bytes_with(w, p), now_ms);

@@ -2,7 +2,9 @@
  *
  * Belongs to the capture thread; takes blocks of the stream's chunk_pool and never waits. A chunk begins with its first packet in a
  * block that is as large as the chunk before it was, and moves to larger ones as it grows. It is closed before a packet that would make it
- * longer than chunk_bytes, when it is too old, and when memory for a larger block is missing. A finished chunk belongs to
+ * longer than chunk_bytes, when it is too old, and when there is no larger block for it, or none that would be fair to other writers
+ * (chunk_share_allows). Then packets are refused until a block of the size that was wanted is fair again, rather than kept in many
+ * small chunks. A finished chunk belongs to
  * the caller, who gives its block back to the pool. A chunk is never longer than chunk_bytes unless it
  * holds a single packet that needs more.
  */
@@ -32,6 +34,7 @@ struct chunk_writer {
 	uint32_t chunks_max, chunks; /* begun so far */
 	size_t hint_bytes;           /* what the next chunk will need, by the last one */
 	struct chunk *open;
+	struct chunk_share *share; /* from the first chunk to chunk_writer_leave */
 	uint64_t opened_ms;
 	void *owner;
 };
@@ -41,11 +44,14 @@ struct chunk_writer {
 int chunk_writer_init(struct chunk_writer *w, const struct chunk_settings *settings,
 		      void *owner) EC_MUST_CHECK;
 
+/* No more chunks: the pool need not know of this writer any more. Before the pool is freed, or never. */
+void chunk_writer_leave(struct chunk_writer *w, struct chunk_pool *pool);
+
 /* Free. The open chunk, if any, must have been closed (asserted). */
 void chunk_writer_fini(struct chunk_writer *w);
 
 /* Append a packet. now_ms: monotonic. *ret_done: a chunk that was finished to make room, or NULL; also set on failure.
- * Returns 0, or EC_ELIMIT when the pool is exhausted or chunks_max reached: the packet was not taken. */
+ * Returns 0, or EC_ELIMIT when this writer may have no more of the pool or chunks_max is reached: the packet was not taken. */
 int chunk_writer_add(struct chunk_writer *w, struct chunk_pool *pool, const struct pcapng_packet *p,
 		     uint64_t now_ms, struct chunk **ret_done) EC_MUST_CHECK;
 

@@ -213,7 +213,7 @@ static int outputs_open(struct run *r, struct error *err)
 	uint64_t seed;
 
 	random_bytes(&seed, sizeof(seed));
-	r->pool = chunk_pool_new(BUFFER_BYTES);
+	r->pool = chunk_pool_new(BUFFER_BYTES, (uint32_t)r->jobs.count);
 	r->outputs = calloc(r->jobs.count, sizeof(*r->outputs));
 	if (table)
 		capture_init(&r->capture, r->link_type, r->pool, table, seed);

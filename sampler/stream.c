@@ -166,7 +166,7 @@ static int stream_init(struct stream *s, const struct stream_settings *settings,
 	if (rc < 0)
 		return rc;
 	(void)snprintf(s->name, sizeof(s->name), "cap:%s", settings->ring.interface);
-	s->pool = chunk_pool_new(settings->buffer_bytes);
+	s->pool = chunk_pool_new(settings->buffer_bytes, settings->jobs_max);
 	table = classifier_table_new(TABLE_KEYS_FIRST);
 	if (table)
 		capture_init(&s->capture, ring_link_type(s->ring), s->pool, table, settings->seed);

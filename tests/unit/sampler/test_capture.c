@@ -10,7 +10,7 @@
 #include "tests/support/prng.h"
 #include "tests/support/unit.h"
 
-enum { POOL_BYTES = 8 * 1024 * 1024, SEQS_MAX = 20000 };
+enum { POOL_BYTES = 8 * 1024 * 1024, SEQS_MAX = 20000, SHARES_MAX = 64 };
 
 /* What came out of a stream. */
 struct rig {
@@ -70,7 +70,7 @@ static void on_message(void *arg, struct message *m)
 static struct rig *rig_new(uint64_t pool_bytes)
 {
 	struct rig *g = calloc(1, sizeof(*g));
-	g->pool = chunk_pool_new(pool_bytes);
+	g->pool = chunk_pool_new(pool_bytes, SHARES_MAX);
 	capture_init(&g->c, LINK_RAW, g->pool, classifier_table_new(100), 1);
 	capture_set_emit(&g->c, on_message, g);
 	return g;

@@ -8,7 +8,7 @@
 #include "tests/support/prng.h"
 #include "tests/support/unit.h"
 
-enum { POOL_BYTES = 4 * 1024 * 1024 };
+enum { POOL_BYTES = 4 * 1024 * 1024, SHARES_MAX = 2 };
 
 static const struct chunk_settings plain = {
 	.interface = {.link_type = 1,
@@ -87,7 +87,7 @@ static void finish(struct chunk *c)
 
 static void test_one_packet(void **state)
 {
-	struct chunk_pool *pool = chunk_pool_new(POOL_BYTES);
+	struct chunk_pool *pool = chunk_pool_new(POOL_BYTES, SHARES_MAX);
 	struct chunk_writer w = writer_of(&plain);
 	struct pcapng_packet p = {.ts_ns = 123456789012345,
 				  .wire_bytes = 1500,
@@ -164,7 +164,7 @@ static void test_many(void **state)
 	for (size_t k = 0; k < ARRAY_LEN(sizes); k++) {
 		struct chunk_settings settings = plain;
 		settings.chunk_bytes = sizes[k];
-		struct expected e = {.pool = chunk_pool_new(POOL_BYTES)};
+		struct expected e = {.pool = chunk_pool_new(POOL_BYTES, SHARES_MAX)};
 		struct chunk_writer w = writer_of(&settings);
 		struct chunk *done;
 		uint8_t data[1600];
@@ -199,7 +199,7 @@ static void test_same_stamp_keeps_order(void **state)
 {
 	static const int64_t stamps[] = {5, 3, 5, 3, 4, 3};
 	static const uint8_t want[] = {1, 3, 5, 4, 0, 2};
-	struct chunk_pool *pool = chunk_pool_new(POOL_BYTES);
+	struct chunk_pool *pool = chunk_pool_new(POOL_BYTES, SHARES_MAX);
 	struct chunk_writer w = writer_of(&plain);
 	struct chunk *done;
 	(void)state;
@@ -224,7 +224,7 @@ static void test_same_stamp_keeps_order(void **state)
 /* A packet that needs more than chunk_bytes gets a chunk of its own. */
 static void test_large_packet(void **state)
 {
-	struct chunk_pool *pool = chunk_pool_new(POOL_BYTES);
+	struct chunk_pool *pool = chunk_pool_new(POOL_BYTES, SHARES_MAX);
 	struct chunk_settings settings = plain;
 	settings.chunk_bytes = 1000;
 	struct chunk_writer w = writer_of(&settings);
@@ -255,7 +255,7 @@ static void test_large_packet(void **state)
 /* Out of memory: what fits is taken and handed on, the rest refused at once; with memory back it goes on. */
 static void test_pool_exhausted(void **state)
 {
-	struct chunk_pool *pool = chunk_pool_new(16 * 1024);
+	struct chunk_pool *pool = chunk_pool_new(16 * 1024, SHARES_MAX);
 	struct chunk_writer w = writer_of(&plain);
 	struct chunk *done, *held[8];
 	size_t holding = 0;
@@ -292,9 +292,50 @@ static void test_pool_exhausted(void **state)
 	chunk_pool_free(pool);
 }
 
+/* One writer takes what it can get and nothing is given back: it gets whole chunks and then none, never many small ones, and another writer still
+ * has what it needs. */
+static void test_one_takes_all(void **state)
+{
+	struct chunk_pool *pool = chunk_pool_new(POOL_BYTES, SHARES_MAX);
+	struct chunk_writer heavy = writer_of(&plain), light = writer_of(&plain);
+	struct chunk *done, *held[POOL_BYTES / 65536];
+	size_t holding = 0;
+	uint8_t data[1000] = {0};
+	struct pcapng_packet p = {.ts_ns = 1, .wire_bytes = 1000, .data = {data, sizeof(data)}};
+	(void)state;
+
+	for (int i = 0, refused = 0; refused < 10000; i++) {
+		refused += chunk_writer_add(&heavy, pool, &p, 0, &done) < 0;
+		if (done)
+			held[holding++] = done;
+		assert_true(i < 1000000);
+	}
+	assert_int_equal(chunk_pool_used_bytes(pool), holding * 65536);
+	assert_true(holding * 65536 > POOL_BYTES / 4 * 3 && holding * 65536 <= POOL_BYTES / 5 * 4);
+	for (size_t i = 1; i < holding; i++)
+		assert_true(chunk_bytes(held[i]).n > 60000);
+	for (int i = 0; i < 600; i++) {
+		assert_int_equal(chunk_writer_add(&light, pool, &p, 0, &done), 0);
+		if (done)
+			held[holding++] = done;
+	}
+	assert_int_equal(chunk_writer_add(&heavy, pool, &p, 0, &done), EC_ELIMIT);
+	while (holding > 0)
+		chunk_pool_give(pool, held[--holding]);
+	assert_int_equal(chunk_writer_add(&heavy, pool, &p, 0, &done), 0);
+	chunk_pool_give(pool, chunk_writer_close(&light));
+	chunk_pool_give(pool, chunk_writer_close(&heavy));
+	assert_int_equal(chunk_pool_used_bytes(pool), 0);
+	chunk_writer_leave(&light, pool);
+	chunk_writer_leave(&heavy, pool);
+	chunk_writer_fini(&light);
+	chunk_writer_fini(&heavy);
+	chunk_pool_free(pool);
+}
+
 static void test_chunks_max(void **state)
 {
-	struct chunk_pool *pool = chunk_pool_new(POOL_BYTES);
+	struct chunk_pool *pool = chunk_pool_new(POOL_BYTES, SHARES_MAX);
 	struct chunk_settings settings = plain;
 	settings.chunks_max = 2;
 	struct chunk_writer w = writer_of(&settings);
@@ -315,7 +356,7 @@ static void test_chunks_max(void **state)
 /* The second chunk of a busy job starts in a block of the first one's size. */
 static void test_block_follows_need(void **state)
 {
-	struct chunk_pool *pool = chunk_pool_new(POOL_BYTES);
+	struct chunk_pool *pool = chunk_pool_new(POOL_BYTES, SHARES_MAX);
 	struct chunk_writer w = writer_of(&plain);
 	struct chunk *done;
 	uint8_t data[160] = {0};
@@ -345,6 +386,7 @@ int main(void)
 		cmocka_unit_test(test_same_stamp_keeps_order),
 		cmocka_unit_test(test_large_packet),
 		cmocka_unit_test(test_pool_exhausted),
+		cmocka_unit_test(test_one_takes_all),
 		cmocka_unit_test(test_chunks_max),
 		cmocka_unit_test(test_block_follows_need),
 	};
