@@ -21,7 +21,9 @@ enum {
 /* A filter without scope, and how many bytes of its packets are needed. */
 struct plain {
 	struct filter filter;
-	uint32_t class; /* index into lengths */
+	uint32_t class;      /* index into lengths */
+	unsigned best_field; /* one of enum filter_field; 0: it keeps nothing out */
+	uint8_t family;      /* 0: both */
 };
 
 struct builder {
@@ -108,20 +110,28 @@ static const enum filter_field all_fields[] = {FILTER_DESTINATION_ADDRESS, FILTE
 					       FILTER_DESTINATION_PORT, FILTER_SOURCE_PORT,
 					       FILTER_PROTOCOL};
 
-/* The most selective field; false when the filter has none that keeps anything out. */
-static bool best_field(const struct filter *f, enum filter_field *ret, unsigned *ret_score)
+/* The most selective field; 0 when the filter has none that keeps anything out. */
+static unsigned best_field(const struct filter *f, unsigned *ret_score)
 {
-	unsigned best = 0;
+	unsigned field = 0;
 
+	*ret_score = 0;
 	for (size_t i = 0; i < ARRAY_LEN(all_fields); i++) {
 		unsigned score = field_score(f, all_fields[i]);
-		if (score > best) {
-			best = score;
-			*ret = all_fields[i];
+		if (score > *ret_score) {
+			*ret_score = score;
+			field = all_fields[i];
 		}
 	}
-	*ret_score = best;
-	return best > 0;
+	return field;
+}
+
+/* The family of a filter's packets; 0: both. */
+static uint8_t filter_family(const struct filter *f)
+{
+	if (f->fields & FILTER_SOURCE_ADDRESS)
+		return f->source.addr.family;
+	return f->fields & FILTER_DESTINATION_ADDRESS ? f->destination.addr.family : 0;
 }
 
 static int plain_add(struct builder *b, const struct filter *f, uint32_t class)
@@ -136,7 +146,13 @@ static int plain_add(struct builder *b, const struct filter *f, uint32_t class)
 		b->plains = grown;
 		b->plain_cap = cap;
 	}
-	b->plains[b->plain_count++] = (struct plain){*f, class};
+	unsigned score;
+	b->plains[b->plain_count++] = (struct plain){
+		.filter = *f,
+		.class = class,
+		.best_field = best_field(f, &score),
+		.family = filter_family(f),
+	};
 	return 0;
 }
 
@@ -144,12 +160,11 @@ static int plain_add(struct builder *b, const struct filter *f, uint32_t class)
 static int job_add(struct builder *b, const struct prefilter_job *job)
 {
 	uint32_t class = class_of(b, copy_length(job->snaplen_bytes));
-	enum filter_field field;
 	unsigned score;
 	struct reach reach;
 	int rc;
 
-	(void)best_field(job->filter, &field, &score);
+	(void)best_field(job->filter, &score);
 	if (job->scope->unrestricted || score >= SCORE_SCOPE)
 		return plain_add(b, job->filter, class);
 	rc = reach_init(&reach, job->filter, job->scope);
@@ -159,13 +174,9 @@ static int job_add(struct builder *b, const struct prefilter_job *job)
 	return rc;
 }
 
-static bool filter_of_family(const struct filter *f, uint8_t family)
+static bool is_of_family(const struct plain *p, uint8_t family)
 {
-	if (f->fields & FILTER_SOURCE_ADDRESS)
-		return f->source.addr.family == family;
-	if (f->fields & FILTER_DESTINATION_ADDRESS)
-		return f->destination.addr.family == family;
-	return true;
+	return p->family == 0 || p->family == family;
 }
 
 static void rule_set_prefix(const struct builder *b, struct prefilter_rule *r,
@@ -234,38 +245,34 @@ static uint8_t field_slot(enum filter_field field)
 	return 0;
 }
 
-/* The rules of one family and class whose best field this is. *ret_count 0: none. NULL without memory. */
-static struct prefilter_rule *rules_gather(struct builder *b, uint8_t family, uint32_t class,
-					   enum filter_field field, size_t *ret_count)
+/* Is it looked up by this field, or with 0 by none? */
+static bool is_looked_up(const struct plain *p, uint8_t family, uint32_t class, unsigned field)
 {
-	struct prefilter_rule *rules =
-		arena_calloc(&b->arena, b->plain_count ? b->plain_count : 1, sizeof(*rules));
+	return p->class == class && p->best_field == field && is_of_family(p, family);
+}
+
+/* How many filters of this family and class have this best field, 0: keep nothing out. */
+static size_t plains_count(const struct builder *b, uint8_t family, uint32_t class, unsigned field)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->plain_count; i++)
+		n += is_looked_up(&b->plains[i], family, class, field);
+	return n;
+}
+
+/* The same filters as count rules. NULL without memory. */
+static struct prefilter_rule *rules_gather(struct builder *b, uint8_t family, uint32_t class,
+					   enum filter_field field, size_t count)
+{
+	struct prefilter_rule *rules = arena_calloc(&b->arena, count, sizeof(*rules));
 	size_t n = 0;
 
 	for (size_t i = 0; i < b->plain_count && rules; i++) {
-		const struct plain *p = &b->plains[i];
-		enum filter_field best;
-		unsigned score;
-		if (p->class == class && filter_of_family(&p->filter, family) &&
-		    best_field(&p->filter, &best, &score) && best == field)
-			rules[n++] = rule_of(b, &p->filter, field);
+		if (is_looked_up(&b->plains[i], family, class, field))
+			rules[n++] = rule_of(b, &b->plains[i].filter, field);
 	}
-	*ret_count = n;
 	return rules;
-}
-
-/* Is there a filter of this family and class that keeps nothing out? */
-static bool wants_all(const struct builder *b, uint8_t family, uint32_t class)
-{
-	for (size_t i = 0; i < b->plain_count; i++) {
-		const struct plain *p = &b->plains[i];
-		enum filter_field best;
-		unsigned score;
-		if (p->class == class && filter_of_family(&p->filter, family) &&
-		    !best_field(&p->filter, &best, &score))
-			return true;
-	}
-	return false;
 }
 
 /* Write the trees of one class in front of *miss, and move *miss to where they start. */
@@ -273,12 +280,14 @@ static int class_put(struct builder *b, uint8_t family, uint32_t class, struct b
 {
 	struct bpf_label hit = bpf_ret(b->code, b->lengths[class]);
 
-	if (wants_all(b, family, class)) {
+	if (plains_count(b, family, class, 0) > 0) {
 		*miss = hit;
 		return 0;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(all_fields); i++) {
-		size_t count;
+		size_t count = plains_count(b, family, class, all_fields[i]);
+		if (count == 0)
+			continue;
 		struct prefilter_tree tree = {
 			.code = b->code,
 			.arena = &b->arena,
@@ -286,12 +295,9 @@ static int class_put(struct builder *b, uint8_t family, uint32_t class, struct b
 			.miss = miss,
 			.slot = field_slot(all_fields[i]),
 		};
-		struct prefilter_rule *rules =
-			rules_gather(b, family, class, all_fields[i], &count);
+		struct prefilter_rule *rules = rules_gather(b, family, class, all_fields[i], count);
 		if (!rules)
 			return EC_ENOMEM;
-		if (count == 0)
-			continue;
 		struct bpf_label start;
 		int rc = prefilter_tree_put(&tree, rules, count, &start);
 		if (rc < 0)
@@ -307,7 +313,7 @@ static bool family_wanted(const struct builder *b, uint8_t family, unsigned *ret
 
 	*ret_fields = 0;
 	for (size_t i = 0; i < b->plain_count; i++) {
-		if (!filter_of_family(&b->plains[i].filter, family))
+		if (!is_of_family(&b->plains[i], family))
 			continue;
 		wanted = true;
 		*ret_fields |= b->plains[i].filter.fields;

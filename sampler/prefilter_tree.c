@@ -4,8 +4,11 @@
 
 #include "base/error.h"
 
-/* More rules than this at a leaf are not compared one by one: the leaf accepts. */
-enum { LEAF_RULES_MAX = 6, WORD_BITS = 32 };
+enum {
+	LEAF_RULES_MAX = 6, /* more rules at a leaf are not compared one by one: the leaf accepts */
+	POINTS_MAX = 3,     /* single values that are compared one after another */
+	WORD_BITS = 32,
+};
 
 /* Rules while one word of the field is being looked at. */
 struct word_rules {
@@ -17,6 +20,7 @@ struct word_rules {
 /* A range of values of the word for which the same rules apply. Segments cover all values without gaps. */
 struct segment {
 	uint32_t low;
+	bool point;            /* holds one value only */
 	bool accept;           /* some rule needs no more */
 	uint8_t compare_count; /* rules that end in this word */
 	struct prefilter_rule *compare[LEAF_RULES_MAX];
@@ -105,7 +109,7 @@ static int segment_end(struct segments *s, const struct word_rules *w, struct ar
 	if (s->next >= end)
 		return 0;
 	struct segment *seg = &s->items[s->count++];
-	*seg = (struct segment){.low = (uint32_t)s->next};
+	*seg = (struct segment){.low = (uint32_t)s->next, .point = end - s->next == 1};
 	s->next = end;
 	return segment_fill(s, w, arena, seg);
 }
@@ -234,6 +238,46 @@ static int leaf_put(struct prefilter_tree *t, unsigned word, const struct segmen
 	return 0;
 }
 
+static bool is_gap(const struct segment *seg)
+{
+	return !seg->accept && seg->compare_count == 0 && seg->deeper_count == 0;
+}
+
+/* A few single values, and nothing else but gaps? */
+static bool are_points(const struct segment *segs, size_t count)
+{
+	size_t points = 0;
+
+	for (size_t i = 0; i < count && points <= POINTS_MAX; i++) {
+		if (is_gap(&segs[i]))
+			continue;
+		if (!segs[i].point)
+			return false;
+		points++;
+	}
+	return points >= 1 && points <= POINTS_MAX;
+}
+
+/* Write the comparison with each of a few single values: an instruction for each, where a search would take two. */
+static int points_put(struct prefilter_tree *t, unsigned word, const struct segment *segs,
+		      size_t count, struct bpf_label *own, struct bpf_label **ret)
+{
+	struct bpf_label leaf_own, *leaf, *no = t->miss;
+
+	for (size_t i = count; i-- > 0;) {
+		if (is_gap(&segs[i]))
+			continue;
+		int rc = leaf_put(t, word, &segs[i], &leaf_own, &leaf);
+		if (rc < 0)
+			return rc;
+		bpf_branch(t->code, BPF_JEQ | BPF_K, segs[i].low, leaf, no);
+		*own = bpf_here(t->code);
+		no = own;
+	}
+	*ret = no;
+	return 0;
+}
+
 /* Write the binary search over count segments. */
 static int search_put(struct prefilter_tree *t, unsigned word, const struct segment *segs,
 		      size_t count, struct bpf_label *own, struct bpf_label **ret)
@@ -247,6 +291,8 @@ static int search_put(struct prefilter_tree *t, unsigned word, const struct segm
 		*ret = t->miss;
 		return 0;
 	}
+	if (are_points(segs, count))
+		return points_put(t, word, segs, count, own, ret);
 	int rc = search_put(t, word, segs + half, count - half, &upper_own, &upper);
 	if (rc == 0)
 		rc = search_put(t, word, segs, half, &lower_own, &lower);
