@@ -10,7 +10,11 @@
 #include "sampler/engine_state.h"
 #include "sampler/job_table.h"
 
-enum { PROGRESS_AGE_MS = 10 };
+enum {
+	PROGRESS_AGE_MS = 10,
+	MESSAGES_AT_ONCE =
+		16, /* of a stream: then the other streams, sync and uploads have their turn */
+};
 
 /* --- messages --- */
 
@@ -65,11 +69,13 @@ static void limit_reached(struct engine *e, const struct capture_job *capture)
 		j->wanted = reason;
 }
 
-static void messages_take(struct engine *e, struct engine_stream *es)
+/* Returns false when it stopped before the last one. */
+static bool messages_take(struct engine *e, struct engine_stream *es)
 {
-	struct message *m;
-
-	while (!e->closing && (m = stream_receive(es->stream)) != NULL) {
+	for (int i = 0; i < MESSAGES_AT_ONCE && !e->closing; i++) {
+		struct message *m = stream_receive(es->stream);
+		if (!m)
+			return true;
 		switch (m->kind) {
 		case MESSAGE_CHUNK:
 			chunk_hand_on(e, es, CONTAINER_OF(m, struct chunk, message));
@@ -83,20 +89,31 @@ static void messages_take(struct engine *e, struct engine_stream *es)
 			break;
 		}
 	}
+	return false;
+}
+
+static void wake(struct engine *e)
+{
+	int rc = uv_async_send(&e->wake);
+	EC_ASSERT(rc == 0);
 }
 
 static void on_wake(uv_async_t *handle)
 {
 	struct engine *e = CONTAINER_OF(handle, struct engine, wake);
+	bool more = false;
 
 	for (uint32_t i = 0; i < e->stream_count && !e->closing; i++) {
 		struct engine_stream *es = &e->streams[i];
-		messages_take(e, es);
-		if (!e->closing && !es->dead && stream_is_dead(es->stream, &es->death))
+		if (!messages_take(e, es))
+			more = true;
+		else if (!es->dead && stream_is_dead(es->stream, &es->death))
 			engine_stream_died(e, es);
 	}
 	if (e->closing)
 		return;
+	if (more)
+		wake(e);
 	engine_arm_added(e);
 	if (!e->closing)
 		engine_set_timer(e);
@@ -109,12 +126,6 @@ static void on_timer(uv_timer_t *handle)
 	engine_take_due(e);
 	if (!e->closing)
 		engine_set_timer(e);
-}
-
-static void wake(struct engine *e)
-{
-	int rc = uv_async_send(&e->wake);
-	EC_ASSERT(rc == 0);
 }
 
 /* --- open and close --- */
