@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "sampler/fair_share.h"
 #include "sampler/spool.h"
 #include "sampler/sync_client.h"
 
@@ -53,13 +54,22 @@ void agent_part_refresh(struct agent *a, struct part *p)
 		p->ledger = progress.ledger;
 }
 
+/* Keep a chunk's buffer for its upload. */
+static void chunk_hold(struct agent *a, struct part_chunk *chunk)
+{
+	chunk->held = true;
+	a->held_bytes += chunk->bytes;
+	chunk->part->held_bytes += chunk->bytes;
+}
+
 /* Give a chunk's buffer back to the engine. */
 static void chunk_release(struct agent *a, struct part_chunk *chunk)
 {
 	if (!chunk->held)
 		return;
 	chunk->held = false;
-	a->held_bytes -= chunk->memory.data.n;
+	a->held_bytes -= chunk->bytes;
+	chunk->part->held_bytes -= chunk->bytes;
 	engine_chunk_free(a->engine, &chunk->memory);
 }
 
@@ -353,12 +363,14 @@ static void on_written(void *arg, const struct error *err, uint32_t seq)
 	} else {
 		chunk->seq = seq;
 		part_chunk_add(p, chunk);
-		chunk->held = true;
-		a->held_bytes += chunk->bytes;
 		/* It stays in memory only when it can go at once: the engine needs its buffers. */
-		if (a->closing || a->held_bytes > a->config.held_bytes ||
-		    !part_grant(p, chunk->stream, seq, now_ms))
-			chunk_release(a, chunk);
+		bool keep = !a->closing && part_grant(p, chunk->stream, seq, now_ms) &&
+			    fair_share_allows(a->config.held_bytes, a->held_bytes, p->held_bytes,
+					      chunk->bytes);
+		if (keep)
+			chunk_hold(a, chunk);
+		else
+			engine_chunk_free(a->engine, &chunk->memory);
 		if (!a->closing)
 			upload_kick(a->upload);
 	}
@@ -369,6 +381,7 @@ void agent_on_chunk(void *arg, const struct engine_chunk *chunk)
 {
 	struct agent *a = arg;
 	struct part *p = part_table_find(a->parts, &chunk->pcap);
+	struct error err = {0};
 
 	if (!p || p->phase == PART_LEAVING || a->closing) {
 		engine_chunk_free(a->engine, chunk);
@@ -384,11 +397,9 @@ void agent_on_chunk(void *arg, const struct engine_chunk *chunk)
 	c->stream = chunk->stream;
 	c->bytes = chunk->data.n;
 	c->memory = *chunk;
-	int r = spool_chunk_put(p->spool, chunk->stream, chunk->data, on_written, c);
-	if (r < 0) {
+	if (spool_chunk_put(p->spool, chunk->stream, chunk->data, on_written, c, &err) < 0) {
 		free(c);
-		chunk_refuse(a, p, chunk,
-			     r == EC_ELIMIT ? "EDGECAP_SPOOL_BYTES is reached" : "out of memory");
+		chunk_refuse(a, p, chunk, err.text);
 		return;
 	}
 	p->writes++;

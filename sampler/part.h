@@ -77,15 +77,16 @@ struct part {
 	bool in_engine;           /* added and not removed */
 	bool engine_ended;        /* its window is closed and its last chunk is out */
 	bool armed;
-	bool recorded;      /* its meta file is written: a restarted process would know it */
-	bool stop_sent;     /* the engine was told to end the window */
-	bool cut_short;     /* because this process ends */
-	bool told_full;     /* the log says that its chunks do not fit */
-	unsigned writes;    /* chunks that the spool was given and has not answered for */
-	unsigned records;   /* meta files likewise */
-	unsigned lanes;     /* uploads at work on its chunks */
-	bool recorded_end;  /* the meta file says how it ended, or is about to */
-	uint64_t final_seq; /* the first message that said how it finished; 0 none yet */
+	bool recorded;       /* its meta file is written: a restarted process would know it */
+	bool stop_sent;      /* the engine was told to end the window */
+	bool cut_short;      /* because this process ends */
+	bool told_full;      /* the log says that its chunks do not fit */
+	unsigned writes;     /* chunks that the spool was given and has not answered for */
+	unsigned records;    /* meta files likewise */
+	unsigned lanes;      /* uploads at work on its chunks */
+	uint64_t held_bytes; /* of chunks that are held */
+	bool recorded_end;   /* the meta file says how it ended, or is about to */
+	uint64_t final_seq;  /* the first message that said how it finished; 0 none yet */
 	enum part_reason reason;
 	char error[LIMIT_REASON_BYTES + 1]; /* "" unless something went wrong */
 	struct ledger ledger;               /* as far as known */

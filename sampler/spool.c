@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <unistd.h>
 
+#include "sampler/fair_share.h"
 #include "sampler/spool_io.h"
 
 /* What a part takes on the disk besides its chunks: a directory and a meta file. */
@@ -33,11 +35,15 @@ struct task {
 	void *arg;
 };
 
+STAILQ_HEAD(task_list, task);
+
 struct spool_part {
 	LIST_ENTRY(spool_part) link;
 	struct spool *spool;
 	struct id pcap;
 	uint64_t disk_bytes;
+	struct task_list waiting;           /* in the order of the calls */
+	STAILQ_ENTRY(spool_part) turn_link; /* while something waits */
 	uint32_t next_seq[LIMIT_STREAMS];
 	uint32_t queued[LIMIT_STREAMS]; /* puts that have no number yet */
 	struct task removal;            /* so that removing needs no memory */
@@ -48,8 +54,8 @@ struct spool {
 	int lock;
 	uint64_t used_bytes;
 	uv_work_t work;
-	struct task *current; /* in the thread pool */
-	STAILQ_HEAD(task_list, task) waiting;
+	struct task *current;            /* in the thread pool */
+	STAILQ_HEAD(, spool_part) turns; /* parts that have work, the next one first */
 	LIST_HEAD(, spool_part) parts;
 	bool closing;
 	uv_async_t closed; /* so that the close callback never comes from inside spool_close */
@@ -197,18 +203,31 @@ static void on_closed(uv_handle_t *handle)
 		cb(arg);
 }
 
+/* The oldest task of the part whose turn it is; NULL when nothing waits. */
+static struct task *task_take(struct spool *s)
+{
+	struct spool_part *part = STAILQ_FIRST(&s->turns);
+
+	if (!part)
+		return NULL;
+	struct task *t = STAILQ_FIRST(&part->waiting);
+	STAILQ_REMOVE_HEAD(&part->waiting, link);
+	STAILQ_REMOVE_HEAD(&s->turns, turn_link);
+	if (!STAILQ_EMPTY(&part->waiting))
+		STAILQ_INSERT_TAIL(&s->turns, part, turn_link);
+	return t;
+}
+
 static void next_start(struct spool *s)
 {
-	struct task *t = STAILQ_FIRST(&s->waiting);
-
 	if (s->current)
 		return;
+	struct task *t = task_take(s);
 	if (!t) {
 		if (s->closing && !uv_is_closing((uv_handle_t *)&s->closed))
 			uv_close((uv_handle_t *)&s->closed, on_closed);
 		return;
 	}
-	STAILQ_REMOVE_HEAD(&s->waiting, link);
 	s->current = t;
 	/* Only now: what was refused or failed before has taken no number. */
 	if (t->kind == TASK_PUT)
@@ -221,7 +240,9 @@ static void task_add(struct task *t)
 	struct spool *s = t->part->spool;
 
 	EC_ASSERT(!s->closing);
-	STAILQ_INSERT_TAIL(&s->waiting, t, link);
+	if (STAILQ_EMPTY(&t->part->waiting))
+		STAILQ_INSERT_TAIL(&s->turns, t->part, turn_link);
+	STAILQ_INSERT_TAIL(&t->part->waiting, t, link);
 	next_start(s);
 }
 
@@ -246,7 +267,7 @@ int spool_open(const struct spool_config *config, struct spool **ret, struct err
 		return error_set(err, EC_ENOMEM, "out of memory");
 	}
 	s->config = *config;
-	STAILQ_INIT(&s->waiting);
+	STAILQ_INIT(&s->turns);
 	LIST_INIT(&s->parts);
 	s->lock = spool_io_lock(config->dir, err);
 	if (s->lock < 0) {
@@ -291,6 +312,7 @@ struct spool_part *spool_part_new(struct spool *s, const struct id *pcap)
 	part->pcap = *pcap;
 	part->removal.kind = TASK_REMOVE_PART;
 	part->removal.part = part;
+	STAILQ_INIT(&part->waiting);
 	LIST_INSERT_HEAD(&s->parts, part, link);
 	account(part, PART_BYTES, 0);
 	return part;
@@ -313,19 +335,36 @@ int spool_meta_put(struct spool_part *part, const struct spool_meta *m, spool_do
 	return 0;
 }
 
-int spool_chunk_put(struct spool_part *part, uint32_t stream, struct bytes data, spool_chunk_cb cb,
-		    void *arg)
+/* May the part have so much more of the disk? */
+static int room_check(const struct spool_part *part, uint32_t stream, uint64_t need,
+		      struct error *err)
 {
-	struct spool *s = part->spool;
+	const struct spool *s = part->spool;
+	uint64_t limit = s->config.limit_bytes;
+
+	if (part->next_seq[stream] + part->queued[stream] >= LIMIT_CHUNKS_PER_STREAM)
+		return error_set(err, EC_ELIMIT, "the stream has %d chunks already",
+				 (int)LIMIT_CHUNKS_PER_STREAM);
+	if (fair_share_allows(limit, s->used_bytes, part->disk_bytes - PART_BYTES, need))
+		return 0;
+	return error_set(err, EC_ELIMIT,
+			 "EDGECAP_SPOOL_BYTES: of %" PRIu64 " bytes, %" PRIu64
+			 " are in use and this capture has %" PRIu64 ", its share",
+			 limit, s->used_bytes, part->disk_bytes);
+}
+
+int spool_chunk_put(struct spool_part *part, uint32_t stream, struct bytes data, spool_chunk_cb cb,
+		    void *arg, struct error *err)
+{
 	uint64_t need = disk_bytes(data.n);
 
 	EC_ASSERT(stream < LIMIT_STREAMS && data.n > 0 && data.n <= LIMIT_CHUNK_BYTES);
-	if (part->next_seq[stream] + part->queued[stream] >= LIMIT_CHUNKS_PER_STREAM ||
-	    need > s->config.limit_bytes || s->used_bytes > s->config.limit_bytes - need)
-		return EC_ELIMIT;
+	int r = room_check(part, stream, need, err);
+	if (r < 0)
+		return r;
 	struct task *t = task_new(part, TASK_PUT, arg);
 	if (!t)
-		return EC_ENOMEM;
+		return error_set(err, EC_ENOMEM, "out of memory");
 	t->stream = stream;
 	t->data = data;
 	t->disk_bytes = need;

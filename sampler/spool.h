@@ -7,11 +7,12 @@
  * The spool numbers the chunks that it keeps, for each stream from 0 and without gaps, whatever was refused in between: what is
  * here goes to the store under these numbers.
  *
- * Limit: limit_bytes of disk (files counted in whole blocks). At the limit, and when the disk is full, new chunks are
- * refused and what is here stays: the oldest data is kept.
+ * Limit: limit_bytes of disk (files counted in whole blocks), of which a part may have its fair share (fair_share.h). At the limit, and when
+ * the disk is full, new chunks are refused and what is here stays: the oldest data is kept.
  *
- * Every call returns at once; the work is done in uv's thread pool, one piece at a time and in the order of the calls, so that
- * a part's directory is made before its chunks and removed after them. A disk that hangs therefore stops the spool, not the loop.
+ * Every call returns at once; the work is done in uv's thread pool, one piece at a time: a part's in the order of the calls, so that
+ * its directory is made before its chunks and removed after them; the parts take turns, so that nobody waits for another's backlog. A disk that
+ * hangs therefore stops the spool, not the loop.
  * Callbacks come on the loop thread, once, never from inside the call.
  */
 #pragma once
@@ -79,9 +80,9 @@ int spool_meta_put(struct spool_part *part, const struct spool_meta *m, spool_do
 		   void *arg) EC_MUST_CHECK;
 
 /* Keep a chunk. data: borrowed until cb, 1..LIMIT_CHUNK_BYTES. stream: 0..LIMIT_STREAMS-1.
- * Returns 0; or, without a callback, EC_ELIMIT (the spool's limit) or EC_ENOMEM. */
+ * Returns 0; or, without a callback, EC_ELIMIT (the spool's limit, the part's share of it, or LIMIT_CHUNKS_PER_STREAM; err says which) or EC_ENOMEM. */
 int spool_chunk_put(struct spool_part *part, uint32_t stream, struct bytes data, spool_chunk_cb cb,
-		    void *arg) EC_MUST_CHECK;
+		    void *arg, struct error *err) EC_MUST_CHECK;
 
 /* Read a chunk, and check that it is whole. Returns 0 or EC_ENOMEM (cb does not come). */
 int spool_chunk_get(struct spool_part *part, uint32_t stream, uint32_t seq, spool_data_cb cb,

@@ -65,7 +65,8 @@ def test_at_the_spool_limit_the_oldest_is_kept_and_drops_are_counted(api, make_s
     # the last counters come with the next message
     api.wait(lambda: job.last["ledger"]["dropped_spool"] > 0)
     used = sum((p.stat().st_size + 4095) // 4096 * 4096 for p in sampler.spool.rglob("*") if p.is_file())
-    assert 900 * 1024 < used <= 1024 * 1024
+    # one job alone: four times what it leaves free, less a chunk
+    assert 780 * 1024 < used <= 830 * 1024
     kept = len(sampler.spooled())
     assert 10 < kept < 60
     api.put_fault = None

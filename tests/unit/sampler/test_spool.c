@@ -16,6 +16,8 @@
 static const struct id pcap = {"0000000000000000000000000000000a"};
 static const struct id account = {"000000000000000000000000000000aa"};
 
+static struct error refusal; /* of the last spool_chunk_put that was refused */
+
 enum { LOG_MAX = 64 };
 
 /* What the callbacks said, in their order. */
@@ -152,9 +154,9 @@ static void test_chunks_are_numbered_kept_read_and_removed(void **state)
 	struct bytes chunk = buf_bytes(&f->chunk);
 	struct spool_part *part = part_make(f);
 
-	assert_int_equal(spool_chunk_put(part, 0, chunk, on_chunk, f), 0);
-	assert_int_equal(spool_chunk_put(part, 1, chunk, on_chunk, f), 0);
-	assert_int_equal(spool_chunk_put(part, 0, chunk, on_chunk, f), 0);
+	assert_int_equal(spool_chunk_put(part, 0, chunk, on_chunk, f, &refusal), 0);
+	assert_int_equal(spool_chunk_put(part, 1, chunk, on_chunk, f, &refusal), 0);
+	assert_int_equal(spool_chunk_put(part, 0, chunk, on_chunk, f, &refusal), 0);
 	assert_int_equal(f->count, 0); /* never from inside the call */
 	run(f);
 	assert_int_equal(f->count, 4);
@@ -207,19 +209,96 @@ static void test_at_the_limit_the_oldest_is_kept(void **state)
 	struct bytes chunk = buf_bytes(&f->chunk);
 
 	spool_end(f);
-	spool_start(f, 5 * SPOOL_BLOCK_BYTES); /* a part and three chunks */
+	/* a part, three chunks, and what is left for others while it has three */
+	spool_start(f, 6 * SPOOL_BLOCK_BYTES);
 	struct spool_part *part = part_make(f);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(spool_chunk_put(part, 0, chunk, on_chunk, f), 0);
-	assert_int_equal(spool_chunk_put(part, 0, chunk, on_chunk, f), EC_ELIMIT);
+		assert_int_equal(spool_chunk_put(part, 0, chunk, on_chunk, f, &refusal), 0);
+	assert_int_equal(spool_chunk_put(part, 0, chunk, on_chunk, f, &refusal), EC_ELIMIT);
 	run(f);
-	assert_int_equal(spool_chunk_put(part, 0, chunk, on_chunk, f), EC_ELIMIT);
+	assert_int_equal(spool_chunk_put(part, 0, chunk, on_chunk, f, &refusal), EC_ELIMIT);
 	assert_true(exists(f, "00-00000000.pcapng") && exists(f, "00-00000002.pcapng"));
 	spool_chunk_remove(part, 0, 0, chunk.n);
 	run(f);
-	assert_int_equal(spool_chunk_put(part, 0, chunk, on_chunk, f), 0);
+	assert_int_equal(spool_chunk_put(part, 0, chunk, on_chunk, f, &refusal), 0);
 	run(f);
 	assert_int_equal(f->said[f->count - 1].seq, 3); /* without a gap */
+}
+
+static struct spool_part *other_make(struct fixture *f)
+{
+	static const struct id other = {"0000000000000000000000000000000b"};
+	struct spool_meta m = {.account = account, .pcap = other};
+	struct spool_part *part = spool_part_new(f->spool, &other);
+
+	assert_non_null(part);
+	assert_int_equal(spool_meta_put(part, &m, NULL, NULL), 0);
+	return part;
+}
+
+/* Puts chunks until one is refused. Returns how many were not. */
+static int put_all(struct fixture *f, struct spool_part *part)
+{
+	int n = 0;
+
+	while (spool_chunk_put(part, 0, buf_bytes(&f->chunk), on_chunk, f, &refusal) == 0) {
+		n++;
+		run(f);
+		f->count = 0;
+	}
+	return n;
+}
+
+/* Four times what is free: who fills the spool leaves room for those that come, and gets nothing more from then on. */
+static void test_a_part_has_its_share(void **state)
+{
+	struct fixture *f = *state;
+
+	spool_end(f);
+	spool_start(f, 104 * SPOOL_BLOCK_BYTES); /* two parts' own files and 100 chunks */
+	struct spool_part *heavy = part_make(f), *light = other_make(f);
+	assert_int_equal(put_all(f, heavy), 80);
+	assert_non_null(strstr(refusal.text, "EDGECAP_SPOOL_BYTES: of 425984 bytes, 344064 are in "
+					     "use and this capture has 335872, its share"));
+	assert_int_equal(put_all(f, light), 16);
+	assert_int_equal(put_all(f, heavy), 0);
+	assert_int_equal(f->failures, 0);
+}
+
+/* Writes `who` where `at` points when its chunk is written. */
+struct turn {
+	char **at;
+	char who;
+};
+
+static void on_turn(void *arg, const struct error *err, uint32_t seq)
+{
+	const struct turn *t = arg;
+
+	(void)seq;
+	assert_null(err);
+	*(*t->at)++ = t->who;
+}
+
+/* A slow disk: who has one chunk does not wait for the backlog of another. */
+static void test_parts_take_turns(void **state)
+{
+	struct fixture *f = *state;
+	char order[16] = {0}, *at = order;
+	struct turn heavy_turn = {&at, 'h'}, light_turn = {&at, 'l'};
+	struct spool_part *heavy = part_make(f), *light = other_make(f);
+
+	run(f);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(spool_chunk_put(heavy, 0, buf_bytes(&f->chunk), on_turn,
+						 &heavy_turn, &refusal),
+				 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(spool_chunk_put(light, 0, buf_bytes(&f->chunk), on_turn,
+						 &light_turn, &refusal),
+				 0);
+	run(f);
+	assert_string_equal(order, "hhlhlhhh");
 }
 
 /* A disk that is full (here: a limit on the size of files) is the same to the caller, and takes no number. */
@@ -237,13 +316,13 @@ static void test_a_full_disk_takes_no_number(void **state)
 	small.rlim_cur = chunk.n / 2;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
 	uint64_t before = spool_used_bytes(f->spool);
-	assert_int_equal(spool_chunk_put(part, 0, chunk, on_chunk, f), 0);
+	assert_int_equal(spool_chunk_put(part, 0, chunk, on_chunk, f, &refusal), 0);
 	run(f);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
 	assert_int_equal(f->said[1].code, EC_ELIMIT);
 	assert_false(exists(f, "new.tmp"));
 	assert_int_equal(spool_used_bytes(f->spool), before);
-	assert_int_equal(spool_chunk_put(part, 0, chunk, on_chunk, f), 0);
+	assert_int_equal(spool_chunk_put(part, 0, chunk, on_chunk, f, &refusal), 0);
 	run(f);
 	assert_int_equal(f->said[2].code, 0);
 	assert_int_equal(f->said[2].seq, 0);
@@ -255,7 +334,7 @@ static void test_a_damaged_chunk_is_not_handed_out(void **state)
 	struct spool_part *part = part_make(f);
 	char path[TEMP_DIR_BYTES + 128];
 
-	assert_int_equal(spool_chunk_put(part, 0, buf_bytes(&f->chunk), on_chunk, f), 0);
+	assert_int_equal(spool_chunk_put(part, 0, buf_bytes(&f->chunk), on_chunk, f, &refusal), 0);
 	run(f);
 	(void)snprintf(path, sizeof(path), "%s/%s/00-00000000.pcapng", f->path, pcap.hex);
 	assert_int_equal(truncate(path, (off_t)f->chunk.n - 1), 0);
@@ -273,7 +352,8 @@ static void test_close_finishes_what_was_accepted(void **state)
 	struct spool_part *part = part_make(f);
 
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(spool_chunk_put(part, 0, buf_bytes(&f->chunk), on_chunk, f), 0);
+		assert_int_equal(
+			spool_chunk_put(part, 0, buf_bytes(&f->chunk), on_chunk, f, &refusal), 0);
 	spool_end(f);
 	assert_int_equal(f->count, 6);
 	assert_true(exists(f, "00-00000004.pcapng"));
@@ -347,7 +427,8 @@ static void test_the_next_process_finds_it(void **state)
 	struct spool_part *part = part_make(f);
 
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(spool_chunk_put(part, 2, buf_bytes(&f->chunk), on_chunk, f), 0);
+		assert_int_equal(
+			spool_chunk_put(part, 2, buf_bytes(&f->chunk), on_chunk, f, &refusal), 0);
 	run(f);
 	uint64_t used = spool_used_bytes(f->spool);
 	spool_end(f);
@@ -390,6 +471,8 @@ int main(void)
 		T(test_chunks_are_numbered_kept_read_and_removed),
 		T(test_files_are_private),
 		T(test_at_the_limit_the_oldest_is_kept),
+		T(test_a_part_has_its_share),
+		T(test_parts_take_turns),
 		T(test_a_full_disk_takes_no_number),
 		T(test_a_damaged_chunk_is_not_handed_out),
 		T(test_close_finishes_what_was_accepted),

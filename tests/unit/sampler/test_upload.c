@@ -156,6 +156,7 @@ static int set_up(void **state)
 	};
 	assert_int_equal(spool_open(&spool, &f->spool, &err), 0);
 	(void)snprintf(origin, sizeof(origin), "http://127.0.0.1:%u", f->server.port);
+	struct error refusal = {0};
 	struct upload_config config = {.loop = &f->loop,
 				       .http = f->http,
 				       .origin = origin,
@@ -167,8 +168,9 @@ static int set_up(void **state)
 	f->part->spool = spool_part_new(f->spool, &pcap);
 	assert_int_equal(spool_meta_put(f->part->spool, &meta, NULL, NULL), 0);
 	for (int i = 0; i < CHUNKS; i++)
-		assert_int_equal(
-			spool_chunk_put(f->part->spool, 0, buf_bytes(&f->chunk), on_chunk, f), 0);
+		assert_int_equal(spool_chunk_put(f->part->spool, 0, buf_bytes(&f->chunk), on_chunk,
+						 f, &refusal),
+				 0);
 	(void)uv_run(&f->loop, UV_RUN_DEFAULT);
 	assert_int_equal(f->part->streams[0].closed, CHUNKS);
 	*state = f;
