@@ -16,6 +16,7 @@ static void interfaces_note(struct board_sampler *s, const struct sync_up *m)
 		cJSON *o = cJSON_CreateObject();
 		json_add_str(o, "name", m->interfaces[i].name);
 		json_add_int(o, "link_type", m->interfaces[i].link_type);
+		json_add_int(o, "streams", m->interfaces[i].streams);
 		if (!cJSON_AddItemToArray(list, o))
 			cJSON_Delete(o);
 	}
@@ -39,7 +40,9 @@ static void boot_begin(struct board_sampler *s, const struct sync_up *m)
 	}
 	(void)snprintf(s->software, sizeof(s->software), "%s", m->software ? m->software : "");
 	(void)snprintf(s->host, sizeof(s->host), "%s", m->host ? m->host : "");
-	s->stream_count = (uint32_t)m->interface_count;
+	s->stream_count = 0;
+	for (size_t i = 0; i < m->interface_count; i++)
+		s->stream_count += m->interfaces[i].streams;
 	interfaces_note(s, m);
 }
 

@@ -103,7 +103,7 @@ static int on_entry(void *arg, const struct store_entry *entry)
 	return 0;
 }
 
-/* The interface of a chunk: the one of its stream and link type, or a new one. */
+/* The interface of a chunk: the one of its name and link type, or a new one. Returns 0, EC_EFORMAT (one too many) or EC_ENOMEM. */
 static int interface_of(struct chunk_index *index, const struct chunk *c,
 			const struct chunk_interface *seen, uint32_t *ret, struct error *err)
 {
@@ -111,11 +111,14 @@ static int interface_of(struct chunk_index *index, const struct chunk *c,
 
 	for (; i > 0 && index->interfaces[i - 1].part == c->part; i--) {
 		const struct capture_interface *known = &index->interfaces[i - 1];
-		if (known->stream == c->stream && known->link_type == seen->link_type) {
+		if (known->link_type == seen->link_type && strcmp(known->name, seen->name) == 0) {
 			*ret = (uint32_t)(i - 1);
 			return 0;
 		}
 	}
+	if (index->interface_count - i == LIMIT_STREAMS)
+		return error_set(err, EC_EFORMAT, "the host has more than %d interfaces",
+				 LIMIT_STREAMS);
 	int r = grow(&index->interfaces, index->interface_count, &index->interface_cap,
 		     sizeof(*index->interfaces), err);
 	if (r < 0)
@@ -123,7 +126,6 @@ static int interface_of(struct chunk_index *index, const struct chunk *c,
 	struct capture_interface *added = &index->interfaces[index->interface_count];
 	*added = (struct capture_interface){
 		.part = c->part,
-		.stream = c->stream,
 		.first = i == index->interface_count, /* none of this part was found above */
 		.known = true,
 		.link_type = seen->link_type,
@@ -205,7 +207,13 @@ static int look_into(struct chunk_index *index, struct assembly *a, struct store
 	if (!interface.known)
 		return 0;
 	r = fill_parts(index, c->part, err);
-	return r < 0 ? r : interface_of(index, c, &interface, &c->interface, err);
+	if (r == 0)
+		r = interface_of(index, c, &interface, &c->interface, err);
+	if (r != EC_EFORMAT)
+		return r;
+	assembly_note_unusable(a, &name, c->part, err->text);
+	*ret_keep = false;
+	return 0;
 }
 
 int chunk_index_build(struct chunk_index *index, struct assembly *a, struct store *store,

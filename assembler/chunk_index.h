@@ -24,11 +24,10 @@ struct chunk {
 	uint8_t stream;
 };
 
-/* An interface of the merged file: one for each stream of a part; one with unknown link type for a
- * part without readable chunks. */
+/* An interface of the merged file: one for each name and link type in a part's chunks (the streams of one interface have
+ * the same), LIMIT_STREAMS at most; one with unknown link type for a part without readable chunks. */
 struct capture_interface {
 	uint32_t part;
-	uint8_t stream;
 	bool first; /* of its part */
 	bool known; /* link_type and name are from a chunk */
 	uint16_t link_type;
@@ -39,7 +38,7 @@ struct capture_interface {
 struct chunk_index {
 	struct chunk *chunks; /* in key order: sampler, stream, seq */
 	size_t count, cap;
-	struct capture_interface *interfaces; /* in key order as well */
+	struct capture_interface *interfaces; /* in the order of their first chunks */
 	size_t interface_count, interface_cap;
 };
 

@@ -88,8 +88,10 @@ struct sync_up_part {
 struct sync_interface {
 	const char *name; /* not empty, <= LIMIT_NAME_BYTES */
 	uint32_t link_type;
+	uint32_t
+		streams; /* rings on it, 1..LIMIT_STREAMS; of all interfaces together as many at most */
 	uint64_t received;       /* interface counter */
-	uint64_t dropped_kernel; /* ring, since start */
+	uint64_t dropped_kernel; /* its rings, since start */
 	uint64_t dropped_interface;
 };
 

@@ -9,6 +9,7 @@ static cJSON *interface_to_json(const struct sync_interface *i)
 	cJSON *obj = cJSON_CreateObject();
 	sync_add_text(obj, "name", i->name, LIMIT_NAME_BYTES);
 	json_add_int(obj, "link_type", i->link_type);
+	json_add_int(obj, "streams", i->streams);
 	sync_add_u64(obj, "received", i->received);
 	sync_add_u64(obj, "dropped_kernel", i->dropped_kernel);
 	sync_add_u64(obj, "dropped_interface", i->dropped_interface);
@@ -43,9 +44,20 @@ static cJSON *part_to_json(const struct sync_up_part *p)
 	return obj;
 }
 
+/* Rings of the whole host. */
+static uint64_t streams_sum(const struct sync_up *m)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < m->interface_count; i++)
+		sum += m->interfaces[i].streams;
+	return sum;
+}
+
 static bool up_within_limits(const struct sync_up *m)
 {
-	if (m->interface_count > LIMIT_INTERFACES || m->part_count > LIMIT_SYNC_PARTS)
+	if (m->interface_count > LIMIT_INTERFACES || m->part_count > LIMIT_SYNC_PARTS ||
+	    streams_sum(m) > LIMIT_STREAMS)
 		return false;
 	for (size_t i = 0; i < m->part_count; i++) {
 		if (m->parts[i].stream_count > LIMIT_STREAMS)
@@ -78,6 +90,7 @@ static void interface_read(struct sync_reader *r, const cJSON *obj, struct sync_
 {
 	ret->name = sync_get_text(r, obj, "name", LIMIT_NAME_BYTES, false);
 	ret->link_type = sync_get_u32(r, obj, "link_type", 0, UINT32_MAX);
+	ret->streams = sync_get_u32(r, obj, "streams", 1, LIMIT_STREAMS);
 	ret->received = sync_get_u64(r, obj, "received", 0, JSON_INT_MAX);
 	ret->dropped_kernel = sync_get_u64(r, obj, "dropped_kernel", 0, JSON_INT_MAX);
 	ret->dropped_interface = sync_get_u64(r, obj, "dropped_interface", 0, JSON_INT_MAX);
@@ -93,6 +106,9 @@ static void interfaces_read(struct sync_reader *r, const cJSON *obj, struct sync
 		interface_read(r, item, &ret->interfaces[i]);
 		sync_at(r, "interfaces", i);
 	}
+	if (r->rc == 0 && streams_sum(ret) > LIMIT_STREAMS)
+		sync_fail(r, EC_ELIMIT, "/interfaces have %llu streams, more than %d",
+			  (unsigned long long)streams_sum(ret), (int)LIMIT_STREAMS);
 }
 
 static void stream_read(struct sync_reader *r, const cJSON *obj, struct sync_stream *ret)

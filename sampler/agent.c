@@ -146,13 +146,13 @@ void agent_stop(struct agent *a, agent_cb cb, void *arg)
 	agent_check_end(a);
 }
 
-static void on_ring_failed(void *arg, uint32_t stream, const struct error *err)
+static void on_interface_failed(void *arg, uint32_t interface, const struct error *err)
 {
 	struct agent *a = arg;
 	struct log_line l;
 
 	log_begin(&l, LOG_ERROR, "ring-died");
-	log_u64(&l, "stream", stream);
+	log_u64(&l, "interface", interface);
 	log_str(&l, "reason", err->text);
 	log_end(&l);
 	a->ring_died = true;
@@ -166,7 +166,7 @@ struct engine_events agent_engine_events(struct agent *a)
 		.chunk = agent_on_chunk,
 		.armed = agent_on_armed,
 		.ended = agent_on_ended,
-		.failed = on_ring_failed,
+		.failed = on_interface_failed,
 	};
 }
 

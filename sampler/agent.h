@@ -34,6 +34,7 @@ struct agent_config {
 	const char *token;   /* borrowed */
 	const char *host;    /* this host's name; borrowed */
 	size_t interface_count;
+	uint32_t workers; /* streams of each interface */
 	uint64_t
 		held_bytes; /* so many bytes of chunks may wait for upload in the engine's memory */
 	void *arg;

@@ -201,7 +201,8 @@ static void part_end_now(struct part *p, enum part_reason reason, const char *er
 static struct part *part_make(struct agent *a, const struct sync_down_part *d)
 {
 	struct part *p =
-		part_new(&d->account, &d->pcap, a->config.interface_count, clock_mono_now_ms());
+		part_new(&d->account, &d->pcap, a->config.interface_count * a->config.workers,
+			 clock_mono_now_ms());
 
 	if (!p || part_table_add(a->parts, p) < 0) {
 		part_free(p);

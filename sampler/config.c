@@ -49,6 +49,12 @@ static const struct setting table[] = {
 	 .min = MIB,
 	 .max = 1024 * MIB,
 	 .help = "memory of the kernel for each interface"},
+	{.name = "EDGECAP_WORKERS",
+	 .kind = SETTING_INT,
+	 .fallback = "1",
+	 .min = 1,
+	 .max = LIMIT_STREAMS,
+	 .help = "capture threads for each interface: packets are spread over them by flow"},
 	{.name = "EDGECAP_BLOCK_MS",
 	 .kind = SETTING_INT,
 	 .fallback = "10",
@@ -269,6 +275,19 @@ static int local_read(const struct settings *s, struct sampler_config *c, struct
 	return r < 0 ? r : interfaces_read(c, interfaces, err);
 }
 
+static int workers_check(const struct sampler_config *c, struct error *err)
+{
+	if (c->read_path && c->workers > 1)
+		return error_set(err, EC_EINVAL,
+				 "EDGECAP_WORKERS must be 1 with EDGECAP_READ: a file is read by "
+				 "one thread");
+	if (c->workers * c->interface_count > LIMIT_STREAMS)
+		return error_set(err, EC_EINVAL,
+				 "EDGECAP_WORKERS: %u for each of %zu interfaces are more than %d",
+				 c->workers, c->interface_count, (int)LIMIT_STREAMS);
+	return 0;
+}
+
 int sampler_config_read(const struct settings *s, struct sampler_config *ret, struct error *err)
 {
 	const char *level = settings_str(s, "EDGECAP_LOG_LEVEL");
@@ -279,6 +298,7 @@ int sampler_config_read(const struct settings *s, struct sampler_config *ret, st
 		.spool_bytes = settings_u64(s, "EDGECAP_SPOOL_BYTES"),
 		.ring_bytes = settings_u64(s, "EDGECAP_RING_BYTES"),
 		.buffer_bytes = settings_u64(s, "EDGECAP_BUFFER_BYTES"),
+		.workers = (uint32_t)settings_u64(s, "EDGECAP_WORKERS"),
 		.block_ms = (uint32_t)settings_u64(s, "EDGECAP_BLOCK_MS"),
 		.jobs_max = (uint32_t)settings_u64(s, "EDGECAP_JOBS_MAX"),
 	};
@@ -293,6 +313,8 @@ int sampler_config_read(const struct settings *s, struct sampler_config *ret, st
 	if (r == 0)
 		r = c.read_path || settings_str(s, "EDGECAP_JOBS") ? local_read(s, &c, err)
 								   : online_read(s, &c, err);
+	if (r == 0)
+		r = workers_check(&c, err);
 	if (r == 0)
 		*ret = c;
 	return r;

@@ -42,7 +42,7 @@ struct sampler_config {
 	char interface_names[LIMIT_INTERFACES][IF_NAMESIZE];
 	enum direction direction;
 	uint64_t ring_bytes, buffer_bytes;
-	uint32_t block_ms, jobs_max;
+	uint32_t workers, block_ms, jobs_max;
 	enum log_level log_level;
 };
 

@@ -18,6 +18,33 @@ enum {
 
 /* --- messages --- */
 
+/* A limit is reached: the window ends on all streams, now and not before, so that none lacks packets that are earlier than those of another. */
+static void limit_reached(struct engine *e, struct job *j, enum part_reason reason)
+{
+	if (j->phase == JOB_ARMED)
+		engine_job_close(e, j, reason);
+	else if (j->phase == JOB_INSERTING && j->wanted == PART_REASON_NONE)
+		j->wanted = reason;
+}
+
+/* A stream knows its own limit; have several reached it together? */
+static void limit_check(struct engine *e, struct job *j)
+{
+	uint64_t packets = 0, bytes = 0;
+
+	if (e->closing || e->stream_count == 1 || j->phase != JOB_ARMED)
+		return;
+	for (uint32_t i = 0; i < e->stream_count; i++) {
+		struct ledger l = job_stream_ledger(e, j, i);
+		packets += l.captured;
+		bytes += l.bytes;
+	}
+	if (j->what.packet_limit && packets >= j->what.packet_limit)
+		limit_reached(e, j, PART_REASON_PACKET_LIMIT);
+	else if (j->what.byte_limit && bytes >= j->what.byte_limit)
+		limit_reached(e, j, PART_REASON_BYTE_LIMIT);
+}
+
 /* Complete a chunk and hand it on. */
 static void chunk_hand_on(struct engine *e, struct engine_stream *es, struct chunk *chunk)
 {
@@ -55,18 +82,14 @@ static void chunk_hand_on(struct engine *e, struct engine_stream *es, struct chu
 	e->handed = NULL;
 	if (e->handed_dropped)
 		js->seq--;
+	limit_check(e, j);
 }
 
-static void limit_reached(struct engine *e, const struct capture_job *capture)
+static void stream_limit_reached(struct engine *e, const struct capture_job *capture)
 {
-	struct job *j = capture->owner;
-	enum part_reason reason =
-		capture->byte_limit_reached ? PART_REASON_BYTE_LIMIT : PART_REASON_PACKET_LIMIT;
-
-	if (j->phase == JOB_ARMED)
-		engine_job_close(e, j, reason);
-	else if (j->phase == JOB_INSERTING && j->wanted == PART_REASON_NONE)
-		j->wanted = reason;
+	limit_reached(e, capture->owner,
+		      capture->byte_limit_reached ? PART_REASON_BYTE_LIMIT
+						  : PART_REASON_PACKET_LIMIT);
 }
 
 /* Returns false when it stopped before the last one. */
@@ -81,7 +104,7 @@ static bool messages_take(struct engine *e, struct engine_stream *es)
 			chunk_hand_on(e, es, CONTAINER_OF(m, struct chunk, message));
 			break;
 		case MESSAGE_LIMIT:
-			limit_reached(e, CONTAINER_OF(m, struct capture_job, message));
+			stream_limit_reached(e, CONTAINER_OF(m, struct capture_job, message));
 			break;
 		case MESSAGE_COMMAND:
 			engine_command_done(e, es,
@@ -156,32 +179,45 @@ static void engine_free(struct engine *e)
 	free(e);
 }
 
+/* Open the next stream; one that is not the only one on its interface shares its packets. */
+static int engine_stream_open(struct engine *e, const struct stream_settings *s, struct error *err)
+{
+	uint32_t index = e->stream_count;
+	struct engine_stream *es = &e->streams[index];
+	struct stream *stream;
+	int rc = stream_open(s, &stream, err);
+
+	if (rc < 0)
+		return rc;
+	*es = (struct engine_stream){
+		.stream = stream, .index = index, .name = strdup(s->ring.interface)};
+	e->stream_count++;
+	if (!es->name)
+		return error_set(err, EC_ENOMEM, "%s: no memory", s->ring.interface);
+	if (e->workers == 1)
+		return 0;
+	return ring_share(stream_ring(stream), stream_ring(e->streams[index - s->worker].stream),
+			  err);
+}
+
 static int streams_open(struct engine *e, const struct engine_config *c, struct error *err)
 {
 	struct stream_settings s = {
 		.ring = {.direction = c->direction,
-			 .ring_bytes = c->ring_bytes,
+			 .ring_bytes = c->ring_bytes / c->workers,
 			 .block_ms = c->block_ms},
-		.buffer_bytes = c->buffer_bytes / c->interface_count,
+		.buffer_bytes = c->buffer_bytes / (c->interface_count * c->workers),
 		.jobs_max = c->jobs_max,
 		.wake_up = &e->wake,
 	};
 
-	for (size_t i = 0; i < c->interface_count; i++) {
-		struct engine_stream *es = &e->streams[i];
-		s.ring.interface = c->interfaces[i];
+	for (size_t i = 0; i < c->interface_count * c->workers; i++) {
+		s.ring.interface = c->interfaces[i / c->workers];
+		s.worker = (uint32_t)(i % c->workers);
 		random_bytes(&s.seed, sizeof(s.seed));
-		int rc = stream_open(&s, &es->stream, err);
+		int rc = engine_stream_open(e, &s, err);
 		if (rc < 0)
 			return rc;
-		*es = (struct engine_stream){
-			.stream = es->stream,
-			.index = (uint32_t)i,
-			.name = strdup(c->interfaces[i]),
-		};
-		e->stream_count++;
-		if (!es->name)
-			return error_set(err, EC_ENOMEM, "%s: no memory", c->interfaces[i]);
 	}
 	return 0;
 }
@@ -191,6 +227,7 @@ static int engine_init(struct engine *e, const struct engine_config *c, struct e
 	e->direction = c->direction;
 	e->block_ms = c->block_ms;
 	e->jobs_max = c->jobs_max;
+	e->workers = c->workers;
 	e->narrow_ms = UINT64_MAX;
 	e->jobs = job_table_new(c->jobs_max);
 	e->prefilter = calloc(1, sizeof(*e->prefilter));
@@ -212,9 +249,13 @@ static int engine_init(struct engine *e, const struct engine_config *c, struct e
 
 static int config_check(const struct engine_config *c, struct error *err)
 {
-	if (c->interface_count < 1 || c->interface_count > LIMIT_STREAMS)
-		return error_set(err, EC_EINVAL, "1..%d interfaces, not %zu", (int)LIMIT_STREAMS,
+	if (c->interface_count < 1 || c->interface_count > LIMIT_INTERFACES)
+		return error_set(err, EC_EINVAL, "1..%d interfaces, not %zu", (int)LIMIT_INTERFACES,
 				 c->interface_count);
+	if (c->workers < 1 || c->workers > LIMIT_STREAMS / c->interface_count)
+		return error_set(err, EC_EINVAL,
+				 "%zu interfaces with %u threads each: at least 1, %d in all",
+				 c->interface_count, c->workers, (int)LIMIT_STREAMS);
 	if (c->block_ms < 1 || c->block_ms > 1000)
 		return error_set(err, EC_EINVAL, "block time-out must be 1..1000 ms, not %u",
 				 c->block_ms);
@@ -508,13 +549,16 @@ void engine_interfaces(struct engine *e, struct sync_interface *ret)
 	engine_counters_read(e, PROGRESS_AGE_MS);
 	for (uint32_t i = 0; i < e->stream_count; i++) {
 		const struct engine_stream *es = &e->streams[i];
-		ret[i] = (struct sync_interface){
-			.name = es->name,
-			.link_type = ring_link_type(stream_ring(es->stream)),
-			.received = es->now.observed - es->opened.observed,
-			.dropped_kernel = es->now.ring.dropped,
-			.dropped_interface =
-				es->now.dropped_interface - es->opened.dropped_interface,
-		};
+		struct sync_interface *interface = &ret[i / e->workers];
+		if (stream_is_first(e, i))
+			*interface = (struct sync_interface){
+				.name = es->name,
+				.link_type = ring_link_type(stream_ring(es->stream)),
+				.streams = e->workers,
+				.received = es->now.observed - es->opened.observed,
+				.dropped_interface =
+					es->now.dropped_interface - es->opened.dropped_interface,
+			};
+		interface->dropped_kernel += es->now.ring.dropped;
 	}
 }

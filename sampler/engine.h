@@ -1,4 +1,5 @@
-/* The capture engine: one capture thread per stream, all jobs of this host on it.
+/* The capture engine: all jobs of this host on its interfaces. Each interface has one or several streams, each a ring with a capture thread
+ * of its own; several share the packets by flow, and every job is on all of them.
  *
  * What it is: rings (or a file) -> classifier -> selection -> chunks, with a ledger per job and stream.
  * What it is not: it knows no API, no spool, no URL. The agent (agent.h) owns the engine, adds and stops jobs, and takes
@@ -9,7 +10,7 @@
  * agent has no buffers left, packets of the job are counted dropped_spool.
  *
  * Interfaces: one that goes down is waited for. One that is gone for good is reported once (`failed`); the jobs go on on the other
- * streams and end with PART_REASON_ERROR, at once when no stream is left. A loopback interface is always observed inwards, because every
+ * interfaces and end with PART_REASON_ERROR, at once when none is left. A loopback interface is always observed inwards, because every
  * packet passes it twice.
  *
  * Life of a job here: added -> armed (its filter is in place on all streams; window opens) -> closing (time limit, packet limit,
@@ -34,10 +35,12 @@
 struct engine;
 
 struct engine_config {
-	const char *const *interfaces; /* names; each is one stream, numbered in this order */
-	size_t interface_count;        /* 1..LIMIT_STREAMS */
+	const char *const *interfaces; /* names */
+	size_t interface_count;        /* 1..LIMIT_INTERFACES */
+	uint32_t
+		workers; /* streams of each interface, 1..; LIMIT_STREAMS in all. Interface i has those from i * workers on */
 	enum direction direction;
-	uint64_t ring_bytes; /* per stream */
+	uint64_t ring_bytes; /* per interface: its streams share it */
 	uint32_t block_ms;   /* ring block time-out, 1..1000 */
 	uint64_t
 		buffer_bytes; /* all chunk buffers of the engine together: the bound on its memory */
@@ -85,8 +88,7 @@ struct engine_events {
 	void (*chunk)(void *arg, const struct engine_chunk *chunk);
 	void (*armed)(void *arg, const struct engine_progress *p);
 	void (*ended)(void *arg, const struct engine_progress *p);
-	void (*failed)(void *arg, uint32_t stream,
-		       const struct error *err); /* a ring died (interface gone) */
+	void (*failed)(void *arg, uint32_t interface, const struct error *err); /* it is gone */
 };
 
 /* Open all rings (needs CAP_NET_RAW: call before privileges are dropped); every ring rejects everything until there
@@ -145,5 +147,5 @@ int engine_own_add(struct engine *e, const struct engine_own_flow *flow) EC_MUST
 /* The connection is closed. */
 void engine_own_remove(struct engine *e, const struct engine_own_flow *flow);
 
-/* Interface and ring counters since start, for sync. ret: room for config->interface_count. */
+/* Interface and ring counters since start, for sync. ret: room for config->interface_count; the names are borrowed. */
 void engine_interfaces(struct engine *e, struct sync_interface *ret);

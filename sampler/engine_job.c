@@ -150,6 +150,8 @@ void job_progress(struct engine *e, struct job *j, struct engine_progress *ret)
 		ret->error = j->error.text;
 	for (uint32_t i = 0; i < j->stream_count; i++) {
 		struct ledger l = job_stream_ledger(e, j, i);
+		if (!stream_is_first(e, i))
+			l.observed = l.dropped_interface = 0;
 		ledger_add(&ret->ledger, &l);
 	}
 }

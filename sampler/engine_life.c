@@ -255,10 +255,23 @@ void engine_command_done(struct engine *e, struct engine_stream *es,
 	free(loose);
 }
 
+/* Has another stream of its interface died before? */
+static bool interface_is_known_dead(const struct engine *e, const struct engine_stream *es)
+{
+	uint32_t first = es->index - es->index % e->workers;
+
+	for (uint32_t i = first; i < first + e->workers; i++) {
+		if (i != es->index && e->streams[i].dead)
+			return true;
+	}
+	return false;
+}
+
 void engine_stream_died(struct engine *e, struct engine_stream *es)
 {
 	es->dead = true;
-	e->events.failed(e->events.arg, es->index, &es->death);
+	if (!interface_is_known_dead(e, es))
+		e->events.failed(e->events.arg, es->index / e->workers, &es->death);
 	if (!all_dead(e))
 		return;
 	for (struct job *j = job_first(e->jobs); j; j = job_next(j)) {

@@ -17,7 +17,7 @@
 #include "sampler/prefilter.h"
 #include "sampler/stream.h"
 
-/* The counters of a stream at one moment. */
+/* The counters of a stream at one moment. Those of the interface are the same for all its streams. */
 struct stream_counters {
 	struct ring_counters ring;
 	uint64_t observed;          /* packets of the direction on the interface */
@@ -27,7 +27,7 @@ struct stream_counters {
 struct engine_stream {
 	struct stream *stream;
 	uint32_t index;
-	char *name;
+	char *name; /* of the interface */
 	bool dead;
 	struct error death;
 	size_t keys, table_keys; /* in the thread's classifier, and what its table is meant for */
@@ -80,6 +80,7 @@ struct engine {
 	char *host; /* or NULL */
 	struct engine_stream streams[LIMIT_STREAMS];
 	uint32_t stream_count;
+	uint32_t workers; /* streams of each interface: they follow one another */
 	struct job_table *jobs;
 	int counters_fd;
 	uint64_t counters_ms; /* loop time when counters were read */
@@ -99,6 +100,12 @@ struct engine {
 	void *closed_arg;
 };
 
+/* Is it the first stream of its interface? The interface's counters are counted with this one. */
+static inline bool stream_is_first(const struct engine *e, uint32_t stream)
+{
+	return stream % e->workers == 0;
+}
+
 /* --- engine_job.c: jobs --- */
 
 /* Make a job with its capture_job on every stream. NULL without memory. */
@@ -110,7 +117,7 @@ void job_free(struct job *j);
 /* What is known of it now. */
 void job_progress(struct engine *e, struct job *j, struct engine_progress *ret);
 
-/* Its ledger on one stream. */
+/* Its ledger on one stream; observed and dropped_interface are the interface's, whichever of its streams it is. */
 struct ledger job_stream_ledger(struct engine *e, struct job *j, uint32_t stream);
 
 /* --- engine_life.c: moving jobs on --- */

@@ -129,9 +129,9 @@ static void on_ended(void *arg, const struct engine_progress *p)
 		uv_stop(&l->loop);
 }
 
-static void on_failed(void *arg, uint32_t stream, const struct error *err)
+static void on_failed(void *arg, uint32_t interface, const struct error *err)
 {
-	(void)stream;
+	(void)interface;
 	fail(arg, err);
 }
 

@@ -151,6 +151,7 @@ static int agent_make(struct program *p, struct error *err)
 		.token = c->token,
 		.host = c->host,
 		.interface_count = c->interface_count,
+		.workers = c->workers,
 		.held_bytes = c->buffer_bytes / HELD_SHARE,
 		.arg = p,
 		.give_up = on_give_up,
@@ -159,14 +160,16 @@ static int agent_make(struct program *p, struct error *err)
 	return agent_new(&config, &p->agent) < 0 ? error_set(err, EC_ENOMEM, "out of memory") : 0;
 }
 
-static int rings_open(struct program *p, struct error *err)
+/* What the settings say of the engine. names: filled in, as long as the result is used. */
+static struct engine_config engine_config_of(const struct sampler_config *c,
+					     const char *names[LIMIT_INTERFACES])
 {
-	const struct sampler_config *c = &p->config;
-	const char *names[LIMIT_INTERFACES];
-	struct engine_events events = agent_engine_events(p->agent);
-	struct engine_config config = {
+	for (size_t i = 0; i < c->interface_count; i++)
+		names[i] = c->interface_names[i];
+	return (struct engine_config){
 		.interfaces = names,
 		.interface_count = c->interface_count,
+		.workers = c->workers,
 		.direction = c->direction,
 		.ring_bytes = c->ring_bytes,
 		.block_ms = c->block_ms,
@@ -174,9 +177,14 @@ static int rings_open(struct program *p, struct error *err)
 		.jobs_max = c->jobs_max,
 		.host = c->host,
 	};
+}
 
-	for (size_t i = 0; i < c->interface_count; i++)
-		names[i] = c->interface_names[i];
+static int rings_open(struct program *p, struct error *err)
+{
+	const char *names[LIMIT_INTERFACES];
+	struct engine_events events = agent_engine_events(p->agent);
+	struct engine_config config = engine_config_of(&p->config, names);
+
 	int r = engine_open(&p->loop, &config, &events, &p->engine, err);
 	return r < 0 ? error_prefix(err, "EDGECAP_INTERFACES") : 0;
 }
@@ -284,17 +292,9 @@ static int capture_here(const struct sampler_config *c, struct error *err)
 		.jobs_path = c->jobs_path,
 		.out_dir = c->out_dir,
 		.user = c->user,
-		.engine = {.interfaces = names,
-			   .interface_count = c->interface_count,
-			   .direction = c->direction,
-			   .ring_bytes = c->ring_bytes,
-			   .block_ms = c->block_ms,
-			   .buffer_bytes = c->buffer_bytes,
-			   .host = c->host},
+		.engine = engine_config_of(c, names),
 	};
 
-	for (size_t i = 0; i < c->interface_count; i++)
-		names[i] = c->interface_names[i];
 	return local_run(&s, stdout, err);
 }
 

@@ -161,6 +161,31 @@ int ring_open(const struct ring_settings *settings, struct ring **ret, struct er
 	return 0;
 }
 
+/* What the kernel is told: number of the group, way of sharing. */
+static int fanout_word(unsigned group, unsigned way)
+{
+	return (int)(group | way << 16);
+}
+
+int ring_share(struct ring *r, const struct ring *first, struct error *err)
+{
+	/* the kernel finds a number that nobody else has */
+	int word = fanout_word(0, PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_UNIQUEID);
+
+	if (first != r) {
+		int theirs = 0;
+		socklen_t n = sizeof(theirs);
+		if (getsockopt(first->fd, SOL_PACKET, PACKET_FANOUT, &theirs, &n) < 0)
+			return error_set_errno(err, EC_EIO, errno, "%s: no PACKET_FANOUT group",
+					       r->name);
+		word = fanout_word((unsigned)theirs & 0xffff, PACKET_FANOUT_HASH);
+	}
+	if (setsockopt(r->fd, SOL_PACKET, PACKET_FANOUT, &word, sizeof(word)) < 0)
+		return error_set_errno(err, EC_EIO, errno,
+				       "%s: cannot share its packets (PACKET_FANOUT)", r->name);
+	return 0;
+}
+
 void ring_close(struct ring *r)
 {
 	if (!r)

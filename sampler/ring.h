@@ -1,6 +1,6 @@
 /* A ring: libpcap's TPACKET_V3 handle on one interface, its kernel filter, and its counters.
  *
- * Opened with privileges, used without. While nothing else is attached its filter rejects everything. The filter is exchanged with SO_ATTACH_FILTER
+ * Several rings on one interface can share its packets (ring_share). Opened with privileges, used without. While nothing else is attached its filter rejects everything. The filter is exchanged with SO_ATTACH_FILTER
  * on the descriptor, atomically, never with pcap_setfilter, which lets packets fall. The direction is the
  * filter's business as well: what it rejects costs no copy and is in no counter. Packets come with VLAN tags put back into the bytes.
  *
@@ -32,6 +32,11 @@ struct ring_settings {
  * (down, or a link type that flow_parse does not read), EC_ENOMEM or EC_EIO, with a reason that names the interface. */
 int ring_open(const struct ring_settings *settings, struct ring **ret,
 	      struct error *err) EC_MUST_CHECK;
+
+/* Share the packets of the interface with other rings on it: each packet then goes to one of them, by the hash of its flow, both directions to the
+ * same (PACKET_FANOUT, packet(7)). first: the ring that began to share, r itself to begin. Before the first filter; with the privileges of
+ * ring_open. Returns 0, or EC_EIO with a reason that names the interface. */
+int ring_share(struct ring *r, const struct ring *first, struct error *err) EC_MUST_CHECK;
 
 /* Close; accepts NULL. */
 void ring_close(struct ring *r);

@@ -165,7 +165,8 @@ static int stream_init(struct stream *s, const struct stream_settings *settings,
 	int rc = ring_open(&settings->ring, &s->ring, err);
 	if (rc < 0)
 		return rc;
-	(void)snprintf(s->name, sizeof(s->name), "cap:%s", settings->ring.interface);
+	(void)snprintf(s->name, sizeof(s->name), "cap%u:%s", settings->worker,
+		       settings->ring.interface);
 	s->pool = chunk_pool_new(settings->buffer_bytes, settings->jobs_max);
 	table = classifier_table_new(TABLE_KEYS_FIRST);
 	if (table)

@@ -24,6 +24,7 @@ struct stream;
 
 struct stream_settings {
 	struct ring_settings ring;
+	uint32_t worker;       /* number of this ring on its interface */
 	uint64_t buffer_bytes; /* of this stream's chunks */
 	uint32_t jobs_max;
 	uint64_t seed;       /* of the classifier */

@@ -217,6 +217,7 @@ class Lab:
             "EDGECAP_EDGE_URL": "http://%s:%d" % (self.address, self.edge_port),
             "EDGECAP_SAMPLER_TOKEN_FILE": str(token),
             "EDGECAP_INTERFACES": "up0",
+            "EDGECAP_WORKERS": str(1 + number % 2),  # edge-2 has two capture threads
             "EDGECAP_SPOOL_DIR": str(self.dir / "spool" / name),
             "EDGECAP_USER": "nobody",
         }
@@ -378,7 +379,7 @@ class PacketSource:
 
     def __init__(self, lab, streams):
         defaults = {
-            "source": "1.2.3.4", "source_port": 123, "destination": "5.6.7.8", "destination_port": 80,
+            "source": "1.2.3.4", "source_port": 123, "flows": 1, "destination": "5.6.7.8", "destination_port": 80,
             "protocol": 17, "rate_per_s": 100, "count": 0, "bytes": 64,
         }  # fmt: skip
         self.streams = [{**defaults, "device": "e%d" % s["edge"], **s} for s in streams]

@@ -35,7 +35,7 @@ struct fake_job {
 struct engine {
 	uv_loop_t *loop;
 	struct engine_events events;
-	size_t streams;
+	size_t streams, workers;
 	const char *names[LIMIT_STREAMS];
 	uint64_t buffer_bytes, used_bytes;
 	uint32_t jobs_max;
@@ -99,9 +99,10 @@ int engine_open(uv_loop_t *loop, const struct engine_config *config,
 		return error_set(err, EC_ENOMEM, "out of memory");
 	e->loop = loop;
 	e->events = *events;
-	e->streams = config->interface_count;
+	e->workers = config->workers;
+	e->streams = config->interface_count * config->workers;
 	for (size_t i = 0; i < e->streams; i++)
-		e->names[i] = config->interfaces[i][0] == 'x' ? "x" : "fake";
+		e->names[i] = config->interfaces[i / e->workers][0] == 'x' ? "x" : "fake";
 	e->buffer_bytes = config->buffer_bytes;
 	e->jobs_max = config->jobs_max;
 	e->arm_ms = number("FAKE_ARM_MS", 2);
@@ -365,7 +366,8 @@ void engine_own_remove(struct engine *e, const struct engine_own_flow *flow)
 
 void engine_interfaces(struct engine *e, struct sync_interface *ret)
 {
-	for (size_t i = 0; i < e->streams; i++)
-		ret[i] = (struct sync_interface){.name = e->names[i],
-						 .link_type = LINK_TYPE_ETHERNET};
+	for (size_t i = 0; i < e->streams; i += e->workers)
+		ret[i / e->workers] = (struct sync_interface){.name = e->names[i],
+							      .link_type = LINK_TYPE_ETHERNET,
+							      .streams = (uint32_t)e->workers};
 }

@@ -2,7 +2,7 @@
 """Packets with known numbers, sent through AF_PACKET, each with the time at which it was sent.
 
 Run in the source namespace by edgecap_lab.PacketSource: reads one JSON object on stdin (streams: edge, device, source, destination,
-source_port, destination_port, protocol, rate_per_s, count, bytes), sends until each stream's count is reached or
+source_port, destination_port, flows: so many source ports in turn, protocol, rate_per_s, count, bytes), sends until each stream's count is reached or
 SIGTERM, then writes {"sent": [[[before_ns, after_ns], ...] per stream]} to stdout. A packet was on the
 link at some time between before and after. The payload begins with "ECSQ", stream (2 bytes) and number (4 bytes).
 """
@@ -29,12 +29,12 @@ def checksum(data):
     return ~total & 0xFFFF
 
 
-def frame(spec, payload):
+def frame(spec, source_port, payload):
     """An Ethernet frame with IPv4 or IPv6 and UDP or TCP (an ACK of no connection)."""
     v6 = ":" in spec["source"]
     family = socket.AF_INET6 if v6 else socket.AF_INET
     src, dst = (socket.inet_pton(family, spec[k]) for k in ("source", "destination"))
-    protocol, ports = spec["protocol"], (spec["source_port"], spec["destination_port"])
+    protocol, ports = spec["protocol"], (source_port, spec["destination_port"])
     if protocol == TCP:
         segment = struct.pack("!HHIIBBHHH", *ports, 1, 1, 5 << 4, 0x10, 8192, 0, 0) + payload
         at = 16
@@ -56,7 +56,7 @@ def frame(spec, payload):
 
 
 class Stream:
-    """One numbered flow to one edge host."""
+    """One numbered stream to one edge host."""
 
     def __init__(self, number, spec):
         self.spec, self.number, self.times = spec, number, []
@@ -66,7 +66,8 @@ class Stream:
 
     def next_frame(self):
         head = MAGIC + struct.pack("!HI", self.number, len(self.times))
-        return frame(self.spec, head.ljust(self.spec["bytes"], b"."))
+        port = self.spec["source_port"] + len(self.times) % self.spec["flows"]
+        return frame(self.spec, port, head.ljust(self.spec["bytes"], b"."))
 
     def send(self):
         data = self.next_frame()

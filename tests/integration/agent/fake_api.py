@@ -257,7 +257,7 @@ class FakeApi:
                         snaplen_bytes=160, packet_limit=job.packet_limit, byte_limit=0,
                         time_limit_us=int(job.time_limit_s * 1e6), selection={"method": "none"},
                         chunk_bytes=262144, chunk_age_ms=1000,
-                        grants=self.grants(job, len(message["interfaces"]), now))
+                        grants=self.grants(job, sum(i["streams"] for i in message["interfaces"]), now))
             job.told_at = now
             out["parts"].append(part)
         known = set(self.jobs)

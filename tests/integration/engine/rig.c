@@ -83,6 +83,7 @@ static void on_chunk(void *arg, const struct engine_chunk *chunk)
 	assert_int_equal(packets, chunk->packets);
 	assert_true(packets > 0);
 	j->packets += packets;
+	j->stream_packets[chunk->stream] += packets;
 	if (!g->keep_chunks) {
 		engine_chunk_free(g->engine, chunk);
 		return;
@@ -111,10 +112,10 @@ static void on_ended(void *arg, const struct engine_progress *p)
 		(void)snprintf(j->error, sizeof(j->error), "%s", p->error);
 }
 
-static void on_failed(void *arg, uint32_t stream, const struct error *err)
+static void on_failed(void *arg, uint32_t interface, const struct error *err)
 {
 	struct rig *g = arg;
-	(void)stream;
+	(void)interface;
 	g->failed++;
 	g->failure = *err;
 }
@@ -133,6 +134,7 @@ struct rig *rig_new(unsigned cables)
 	g->config = (struct engine_config){
 		.interfaces = g->interfaces,
 		.interface_count = cables,
+		.workers = 1,
 		.direction = DIRECTION_IN,
 		.ring_bytes = 4 * 1024 * 1024,
 		.block_ms = 5,
@@ -312,6 +314,22 @@ void frame_udp(struct packet_builder *b, unsigned source_port, unsigned destinat
 	put_ports(b, source_port, destination_port);
 	b->p[14 + 20 + 5] = 12; /* UDP length */
 	put(b, &number, 4);
+}
+
+void rig_send(struct rig *g, unsigned cable, unsigned destination_port, uint32_t number)
+{
+	struct packet_builder b;
+	frame_udp(&b, 1000, destination_port, number);
+	wire_send(g->wire.out[cable], packet_bytes(&b));
+}
+
+void rig_send_many(struct rig *g, unsigned cable, uint32_t from, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		rig_send(g, cable, 7, from + i);
+		if (i % 100 == 0)
+			rig_poll(g);
+	}
 }
 
 void assert_numbers(const struct rig_job *j, uint32_t first, uint32_t step, size_t count)

@@ -20,6 +20,7 @@ struct rig_job {
 	struct id pcap;
 	uint32_t armed, ended, chunks; /* events */
 	uint32_t next_seq[LIMIT_STREAMS];
+	uint64_t stream_packets[LIMIT_STREAMS];
 	uint64_t packets;
 	struct engine_progress progress; /* of the ended event */
 	char error[256];
@@ -87,6 +88,12 @@ void rig_give_back(struct rig *g);
 /* A UDP packet with a number: IPv4 10.1.2.3 to 192.0.2.9. */
 void frame_udp(struct packet_builder *b, unsigned source_port, unsigned destination_port,
 	       uint32_t number);
+
+/* Send one to c0 or c1. */
+void rig_send(struct rig *g, unsigned cable, unsigned destination_port, uint32_t number);
+
+/* Send count of them to port 7, numbered from `from` on, and look after the loop meanwhile. */
+void rig_send_many(struct rig *g, unsigned cable, uint32_t from, uint32_t count);
 
 /* The job has exactly the numbers first, first + step ... (count of them), in order. */
 void assert_numbers(const struct rig_job *j, uint32_t first, uint32_t step, size_t count);

@@ -1,4 +1,4 @@
-/* Real packets over veth: windows, limits, several streams, interfaces that go, memory that runs out, large filters.
+/* Real packets over veth: windows, limits, several streams, memory that runs out, large filters.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -12,22 +12,6 @@
 #include "tests/support/prng.h"
 #include "tests/support/unit.h"
 
-static void send_on(struct rig *g, unsigned cable, unsigned destination_port, uint32_t number)
-{
-	struct packet_builder b;
-	frame_udp(&b, 1000, destination_port, number);
-	wire_send(g->wire.out[cable], packet_bytes(&b));
-}
-
-static void send_many(struct rig *g, unsigned cable, uint32_t from, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++) {
-		send_on(g, cable, 7, from + i);
-		if (i % 100 == 0)
-			rig_poll(g);
-	}
-}
-
 static void test_packet_limit(void **state)
 {
 	struct rig *g = rig_new(1);
@@ -38,7 +22,7 @@ static void test_packet_limit(void **state)
 	rig_start(g);
 	struct rig_job *j = rig_add(g, what);
 	rig_wait_armed(g, j);
-	send_many(g, 0, 0, 5000);
+	rig_send_many(g, 0, 0, 5000);
 	rig_wait_ended(g, j);
 	assert_int_equal(j->progress.reason, PART_REASON_PACKET_LIMIT);
 	assert_numbers(j, 0, 1, 1000);
@@ -58,7 +42,7 @@ static void test_byte_limit(void **state)
 	rig_start(g);
 	struct rig_job *j = rig_add(g, what);
 	rig_wait_armed(g, j);
-	send_many(g, 0, 0, 100);
+	rig_send_many(g, 0, 0, 100);
 	rig_wait_ended(g, j);
 	assert_int_equal(j->progress.reason, PART_REASON_BYTE_LIMIT);
 	assert_numbers(j, 0, 1, 1000 / 46);
@@ -81,7 +65,7 @@ static void test_time_limit(void **state)
 	struct rig_job *j = rig_add(g, what);
 	while (!j->ended && sent < SENT_MAX) {
 		before_ns[sent] = clock_wall_now_ns();
-		send_on(g, 0, 7, sent);
+		rig_send(g, 0, 7, sent);
 		after_ns[sent++] = clock_wall_now_ns();
 		rig_run(g, 1);
 	}
@@ -158,7 +142,7 @@ static void test_progress(void **state)
 	struct rig_job *j = rig_add(g, rig_job_settings());
 	rig_wait_armed(g, j);
 	for (int i = 0; i < 200; i++) {
-		send_many(g, 0, 0, 100);
+		rig_send_many(g, 0, 0, 100);
 		assert_int_equal(engine_job_progress(g->engine, &j->pcap, &p), 0);
 		if (ledger_check(&p.ledger, &err) < 0)
 			fail_msg("%s", err.text);
@@ -183,7 +167,7 @@ static void test_chunk_age(void **state)
 	rig_start(g);
 	struct rig_job *j = rig_add(g, what);
 	rig_wait_armed(g, j);
-	send_on(g, 0, 7, 0);
+	rig_send(g, 0, 7, 0);
 	rig_run(g, 30);
 	assert_int_equal(j->packets, 0);
 	rig_run(g, 60);
@@ -206,7 +190,7 @@ static void test_two_streams(void **state)
 	rig_wait_armed(g, j);
 	rig_wait_armed(g, limited);
 	for (uint32_t i = 0; i < 4000; i++) {
-		send_on(g, i % 4 == 0, 7, i);
+		rig_send(g, i % 4 == 0, 7, i);
 		if (i % 50 == 0)
 			rig_poll(g);
 	}
@@ -228,79 +212,6 @@ static void test_two_streams(void **state)
 	rig_free(g);
 }
 
-/* The interface is deleted under a running job: it is said once, the job ends, its ledger adds up, what came before is there. */
-static void test_interface_deleted(void **state)
-{
-	struct rig *g = rig_new(1);
-	(void)state;
-
-	rig_start(g);
-	struct rig_job *j = rig_add(g, rig_job_settings());
-	rig_wait_armed(g, j);
-	send_many(g, 0, 0, 1000);
-	rig_run(g, 30);
-	wire_run("ip link del c0");
-	rig_wait_ended(g, j);
-	assert_int_equal(g->failed, 1);
-	assert_non_null(strstr(g->failure.text, "c0"));
-	assert_int_equal(j->progress.reason, PART_REASON_ERROR);
-	assert_non_null(strstr(j->error, "c0"));
-	assert_numbers(j, 0, 1, 1000);
-	/* a job that comes now is armed and ends at once */
-	struct rig_job *late = rig_add(g, rig_job_settings());
-	rig_wait_ended(g, late);
-	assert_int_equal(late->progress.reason, PART_REASON_ERROR);
-	assert_int_equal(g->failed, 1);
-	rig_free(g);
-}
-
-static void test_one_of_two_deleted(void **state)
-{
-	struct rig *g = rig_new(2);
-	(void)state;
-
-	rig_start(g);
-	struct rig_job *j = rig_add(g, rig_job_settings());
-	struct engine_job what = rig_job_settings();
-	what.packet_limit = 600;
-	struct rig_job *limited = rig_add(g, what);
-	rig_wait_armed(g, limited);
-	wire_run("ip link del c0");
-	rig_run(g, 300);
-	assert_int_equal(g->failed, 1);
-	assert_int_equal(j->ended, 0);
-	send_many(g, 1, 0, 1000);
-	rig_wait_ended(g, limited);
-	assert_int_equal(limited->progress.reason,
-			 PART_REASON_PACKET_LIMIT); /* it has all it wanted */
-	assert_int_equal(engine_job_stop(g->engine, &j->pcap), 0);
-	rig_wait_ended(g, j);
-	assert_int_equal(j->progress.reason, PART_REASON_ERROR);
-	assert_numbers(j, 0, 1, 1000);
-	rig_free(g);
-}
-
-/* Down is not gone: the job goes on when it is up again. */
-static void test_interface_down_and_up(void **state)
-{
-	struct rig *g = rig_new(1);
-	(void)state;
-
-	rig_start(g);
-	struct rig_job *j = rig_add(g, rig_job_settings());
-	rig_wait_armed(g, j);
-	send_many(g, 0, 0, 100);
-	wire_run("ip link set c0 down");
-	rig_run(g, 300);
-	wire_run("ip link set c0 up");
-	rig_run(g, 50);
-	send_many(g, 0, 100, 100);
-	rig_stop(g, j);
-	assert_int_equal(g->failed, 0);
-	assert_numbers(j, 0, 1, 200);
-	rig_free(g);
-}
-
 /* Nobody takes chunks away: packets are counted as dropped, nothing blocks, and with memory back it goes on. */
 static void test_no_buffers(void **state)
 {
@@ -313,7 +224,7 @@ static void test_no_buffers(void **state)
 	rig_start(g);
 	struct rig_job *j = rig_add(g, what);
 	rig_wait_armed(g, j);
-	send_many(g, 0, 0, 40000);
+	rig_send_many(g, 0, 0, 40000);
 	rig_run(g, 50);
 	struct engine_progress p;
 	assert_int_equal(engine_job_progress(g->engine, &j->pcap, &p), 0);
@@ -324,7 +235,7 @@ static void test_no_buffers(void **state)
 	rig_give_back(g);
 	rig_run(g, 20);
 	uint64_t dropped = p.ledger.dropped_spool;
-	send_many(g, 0, 0, 1000);
+	rig_send_many(g, 0, 0, 1000);
 	rig_stop(g, j);
 	assert_int_equal(j->progress.ledger.dropped_spool, dropped);
 	rig_free(g);
@@ -342,7 +253,7 @@ static void test_chunks_refused(void **state)
 	rig_start(g);
 	struct rig_job *j = rig_add(g, what);
 	rig_wait_armed(g, j);
-	send_many(g, 0, 0, 2000);
+	rig_send_many(g, 0, 0, 2000);
 	rig_stop(g, j);
 	const struct ledger *l = &j->progress.ledger;
 	assert_true(l->dropped_spool > 500);
@@ -367,14 +278,14 @@ static void test_scope_changes(void **state)
 	struct rig_job *j = rig_add(g, what);
 	assert_int_equal(engine_job_scope(g->engine, &j->pcap, &in), 0); /* not armed yet */
 	rig_wait_armed(g, j);
-	send_many(g, 0, 0, 10);
+	rig_send_many(g, 0, 0, 10);
 	rig_wait_delivered(g, j, 10); /* the scope of the moment counts when a packet is read */
 	for (uint32_t round = 1; round <= 20; round++) {
 		assert_int_equal(engine_job_scope(g->engine, &j->pcap, &out), 0);
-		send_many(g, 0, 100000, 10);
+		rig_send_many(g, 0, 100000, 10);
 		rig_run(g, 5);
 		assert_int_equal(engine_job_scope(g->engine, &j->pcap, &in), 0);
-		send_many(g, 0, 10 * round, 10);
+		rig_send_many(g, 0, 10 * round, 10);
 		rig_wait_delivered(g, j, 10 * (round + 1));
 	}
 	rig_stop(g, j);
@@ -467,8 +378,8 @@ static void test_selection(void **state)
 	struct rig_job *j = rig_add(g, what);
 	rig_wait_armed(g, j);
 	for (uint32_t i = 0; i < 4000; i++) {
-		send_on(g, 0, 7, i);
-		send_on(g, 1, 7, i);
+		rig_send(g, 0, 7, i);
+		rig_send(g, 1, 7, i);
 		if (i % 100 == 0)
 			rig_poll(g);
 	}
@@ -533,35 +444,12 @@ static void test_close_any_time(void **state)
 			else if (g->job_count > 0)
 				(void)!engine_job_stop(g->engine,
 						       &g->jobs[prng_below(&r, g->job_count)].pcap);
-			send_many(g, 0, (uint32_t)i, 5);
+			rig_send_many(g, 0, (uint32_t)i, 5);
 			if (prng_one_in(&r, 3))
 				rig_run(g, prng_below(&r, 10));
 		}
 		rig_free(g);
 	}
-}
-
-static void test_open_errors(void **state)
-{
-	static const char *const missing[] = {"nothere0"};
-	struct engine_events events = {0};
-	struct engine *e;
-	struct error err = {0};
-	uv_loop_t loop;
-	struct engine_config config = {.interfaces = missing,
-				       .interface_count = 1,
-				       .ring_bytes = 1024 * 1024,
-				       .block_ms = 10,
-				       .buffer_bytes = 1024 * 1024,
-				       .jobs_max = 4};
-	(void)state;
-
-	assert_int_equal(uv_loop_init(&loop), 0);
-	assert_int_equal(engine_open(&loop, &config, &events, &e, &err), EC_ENOTFOUND);
-	assert_non_null(strstr(err.text, "nothere0"));
-	config.block_ms = 0;
-	assert_int_equal(engine_open(&loop, &config, &events, &e, &err), EC_EINVAL);
-	assert_int_equal(uv_loop_close(&loop), 0);
 }
 
 /* Arguments: a pattern of tests to run, all by default. */
@@ -576,9 +464,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_progress),
 		cmocka_unit_test(test_chunk_age),
 		cmocka_unit_test(test_two_streams),
-		cmocka_unit_test(test_interface_deleted),
-		cmocka_unit_test(test_one_of_two_deleted),
-		cmocka_unit_test(test_interface_down_and_up),
 		cmocka_unit_test(test_no_buffers),
 		cmocka_unit_test(test_chunks_refused),
 		cmocka_unit_test(test_scope_changes),
@@ -587,7 +472,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_selection),
 		cmocka_unit_test(test_flood_adds_up),
 		cmocka_unit_test(test_close_any_time),
-		cmocka_unit_test(test_open_errors),
 	};
 	if (!wire_is_permitted())
 		return WIRE_SKIP;

@@ -89,7 +89,7 @@ static int teardown(void **state)
 /* The sampler sends a new message (or the same again). */
 static enum board_verdict say(struct fixture *f, int64_t now_us, bool fresh, uint32_t *ret_hold_ms)
 {
-	struct sync_interface interface = {.name = "up0", .link_type = 1};
+	struct sync_interface interface = {.name = "up0", .link_type = 1, .streams = 1};
 	f->part.streams = &f->stream;
 	f->seq += fresh ? 1 : 0;
 	struct sync_up up = {

@@ -356,6 +356,41 @@ static void test_a_link_type_that_changes(void **state)
 	assembly_free(a);
 }
 
+/* The streams of one interface are one interface of the file; a host that names more than a host can have harms itself only. */
+static void test_interfaces_of_a_host(void **state)
+{
+	struct fixture *f = *state;
+	struct pcapng_block block;
+	struct pcapng_reader *reader = pcapng_reader_new(32);
+	char name[16];
+	uint32_t interfaces = 0;
+	size_t used = 0;
+	struct buf b;
+
+	for (uint32_t i = 0; i < 2 * (LIMIT_STREAMS + 1); i++) {
+		(void)snprintf(name, sizeof(name), "eth%u", i / 2);
+		buf_init(&b, CHUNK_BYTES);
+		chunk_begin(&b, LINK_ETHERNET, name);
+		chunk_packet(&b, BEGIN_NS + i, i);
+		store_chunk(f, 0, i % 2, i / 2, &b);
+		buf_fini(&b);
+	}
+	f->parts[0].ledger.captured = 2 * (LIMIT_STREAMS + 1);
+	struct assembly *a = run_done(f);
+	assert_int_equal(a->packets, 2 * LIMIT_STREAMS);
+	assert_int_equal(a->found[0].unusable, 2);
+	load(f, a->pcapng_key, &b);
+	for (struct bytes rest = buf_bytes(&b); rest.n > 0; rest.p += used, rest.n -= used) {
+		assert_int_equal(pcapng_read(reader, rest, &block, &used, NULL), 0);
+		if (block.kind == PCAPNG_INTERFACE && block.name.n > 0)
+			interfaces++;
+	}
+	assert_int_equal(interfaces, LIMIT_STREAMS);
+	pcapng_reader_free(reader);
+	buf_fini(&b);
+	assembly_free(a);
+}
+
 /* Names, comments and statistics of the pcapng, for a host with two interfaces and one without data. */
 static void test_what_the_pcapng_says(void **state)
 {
@@ -488,6 +523,7 @@ int main(void)
 		WITH_STORE(test_packets_are_cut_to_the_snap_length),
 		WITH_STORE(test_mixed_link_types),
 		WITH_STORE(test_a_link_type_that_changes),
+		WITH_STORE(test_interfaces_of_a_host),
 		WITH_STORE(test_what_the_pcapng_says),
 		WITH_STORE(test_cancel),
 		WITH_STORE(test_a_store_that_fails),

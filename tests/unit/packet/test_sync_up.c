@@ -72,6 +72,7 @@ static void assert_up_equal(const struct sync_up *a, const struct sync_up *b)
 		const struct sync_interface *x = &a->interfaces[i], *y = &b->interfaces[i];
 		assert_string_equal(x->name, y->name);
 		assert_int_equal(x->link_type, y->link_type);
+		assert_int_equal(x->streams, y->streams);
 		assert_int_equal(x->received, y->received);
 		assert_int_equal(x->dropped_kernel, y->dropped_kernel);
 		assert_int_equal(x->dropped_interface, y->dropped_interface);
@@ -112,8 +113,12 @@ static void test_random_round_trips(void **state)
 		m.interface_count = prng_below(&r, LIMIT_INTERFACES + 1);
 		for (size_t i = 0; i < m.interface_count; i++)
 			interfaces[i] = (struct sync_interface){
-				"eth0", (uint32_t)prng_u64(&r), random_number(&r),
-				random_number(&r), random_number(&r)};
+				"eth0",
+				(uint32_t)prng_u64(&r),
+				1 + (uint32_t)prng_below(&r, LIMIT_STREAMS / m.interface_count),
+				random_number(&r),
+				random_number(&r),
+				random_number(&r)};
 		m.part_count = prng_below(&r, ARRAY_LEN(parts) + 1);
 		for (size_t i = 0; i < m.part_count; i++)
 			parts[i] = random_part(&r, streams[i]);
@@ -136,7 +141,7 @@ static void test_texts_are_made_fit_to_send(void **state)
 	reason[sizeof(reason) - 1] = '\0';
 	struct sync_up_part part = {
 		.account = {A}, .pcap = {P}, .state = SYNC_PART_FAILED, .error = reason};
-	struct sync_interface wan = {.name = "\xff\x01", .link_type = 1};
+	struct sync_interface wan = {.name = "\xff\x01", .link_type = 1, .streams = 1};
 	struct sync_up m = minimal, back;
 	struct arena arena;
 	m.parts = &part;
@@ -183,13 +188,22 @@ static void test_encoder_keeps_to_the_limits(void **state)
 	m.part_count = 0;
 	m.interface_count = LIMIT_INTERFACES + 1;
 	assert_int_equal(sync_up_encode(&m, &out), EC_ELIMIT);
+	struct sync_interface two[] = {{.name = "a", .streams = LIMIT_STREAMS},
+				       {.name = "b", .streams = 1}};
+	m.interfaces = two;
+	m.interface_count = 2;
+	assert_int_equal(sync_up_encode(&m, &out), EC_ELIMIT);
 	buf_fini(&out);
 	free(parts);
 }
 
-#define HEAD                                                                                       \
+#define START                                                                                      \
 	"{\"version\":1,\"boot\":\"" A "\",\"seq\":1,\"clock_us\":2,\"software\":\"s\","           \
-	"\"host\":\"h\",\"interfaces\":[],\"parts\":"
+	"\"host\":\"h\","
+#define HEAD START "\"interfaces\":[],\"parts\":"
+#define WAN                                                                                        \
+	"{\"name\":\"a\",\"link_type\":1,\"streams\":9,\"received\":0,\"dropped_kernel\":0,"       \
+	"\"dropped_interface\":0}"
 #define PART(rest)                                                                                 \
 	"{\"account\":\"" A "\",\"pcap\":\"" P "\",\"started_us\":0,\"ended_us\":0,"               \
 	"\"ledger\":{}," rest "}"
@@ -227,6 +241,10 @@ static void test_faults_name_their_place(void **state)
 		{HEAD "{}}", EC_EFORMAT, "/parts must be an array"},
 		{HEAD "[1]}", EC_EFORMAT, "/parts/0: /account is missing"},
 		{HEAD "[" GOOD "," GOOD "]}", EC_EFORMAT, "/parts has " P " twice"},
+		{START "\"interfaces\":[{\"name\":\"a\",\"link_type\":1,\"streams\":0}]}",
+		 EC_ELIMIT, "/interfaces/0: /streams"},
+		{START "\"interfaces\":[" WAN "," WAN "],\"parts\":[]}", EC_ELIMIT,
+		 "/interfaces have 18 streams, more than 16"},
 		{HEAD "[" PART("\"state\":\"idle\"") "]}", EC_EFORMAT, "/state \"idle\""},
 		{HEAD "[" PART("\"state\":\"done\",\"reason\":\"bored\"") "]}", EC_EFORMAT,
 		 "/reason \"bored\""},

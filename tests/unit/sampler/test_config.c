@@ -48,6 +48,7 @@ static void test_defaults(void **state)
 	assert_int_equal(c.spool_bytes, 1024 * LIMIT_MIB);
 	assert_int_equal(c.ring_bytes, 8 * LIMIT_MIB);
 	assert_int_equal(c.buffer_bytes, 64 * LIMIT_MIB);
+	assert_int_equal(c.workers, 1);
 	assert_int_equal(c.block_ms, 10);
 	assert_int_equal(c.jobs_max, 1024);
 	assert_int_equal(c.log_level, LOG_INFO);
@@ -114,6 +115,8 @@ static void test_a_wrong_setting_is_named(void **state)
 		{"--block-ms=0", "EDGECAP_BLOCK_MS"},
 		{"--jobs-max=0", "EDGECAP_JOBS_MAX"},
 		{"--buffer-bytes=1MiB", "EDGECAP_BUFFER_BYTES"},
+		{"--workers=0", "EDGECAP_WORKERS"},
+		{"--workers=17", "EDGECAP_WORKERS"},
 		{"--read=x.pcap", "EDGECAP_JOBS"},
 		{"--no-such-flag=1", "--no-such-flag"},
 	};
@@ -127,6 +130,25 @@ static void test_a_wrong_setting_is_named(void **state)
 		if (!strstr(err.text, cases[i].named))
 			fail_msg("%s: %s", cases[i].flag, err.text);
 	}
+}
+
+/* The limit is on all threads together, and a file has one. */
+static void test_workers(void **state)
+{
+	struct sampler_config c;
+	struct error err = {0};
+	const char *const most[] = {"--interfaces=a,b,c,d", "--workers=4", NULL};
+	const char *const more[] = {"--interfaces=a,b,c,d", "--workers=5", NULL};
+	const char *const file[] = {"--read=x.pcap", "--jobs=j", "--out=o", "--workers=2", NULL};
+
+	(void)state;
+	assert_int_equal(read_config(most, &c, &err), 0);
+	assert_int_equal(c.workers, 4);
+	assert_int_equal(read_config(more, &c, &err), EC_EINVAL);
+	assert_string_equal(err.text,
+			    "EDGECAP_WORKERS: 5 for each of 4 interfaces are more than 16");
+	assert_int_equal(read_config(file, &c, &err), EC_EINVAL);
+	assert_non_null(strstr(err.text, "EDGECAP_WORKERS must be 1 with EDGECAP_READ"));
 }
 
 static void test_a_missing_setting_is_named(void **state)
@@ -180,6 +202,7 @@ int main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_what_is_given),
 		cmocka_unit_test(test_a_wrong_setting_is_named),
+		cmocka_unit_test(test_workers),
 		cmocka_unit_test(test_a_missing_setting_is_named),
 		cmocka_unit_test(test_reading_a_file),
 	};
