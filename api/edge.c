@@ -37,6 +37,14 @@ static void on_registry_changed(void *arg)
 	edge_auth_flush(e->auth);
 }
 
+/* The board goes on after the conversations are closed, for the last flush: then there is nobody to wake. */
+static void on_wake(void *arg, const struct id *sampler)
+{
+	struct edge *e = arg;
+	if (e->sync)
+		edge_sync_wake(e->sync, sampler);
+}
+
 static void edge_free(struct edge *e)
 {
 	edge_auth_free(e->auth);
@@ -56,7 +64,7 @@ static int parts_new(struct edge *e)
 	e->auth = edge_auth_new(e->config.jq);
 	if (!e->auth || !(e->sync = edge_sync_new(&sync)))
 		return EC_ENOMEM;
-	struct board_events events = {e->sync, edge_sync_wake};
+	struct board_events events = {e, on_wake};
 	e->board = board_new(&events);
 	if (!e->board)
 		return EC_ENOMEM;
@@ -112,6 +120,7 @@ static void on_queue_closed(void *arg)
 static void on_sync_closed(void *arg)
 {
 	struct edge *e = arg;
+	e->sync = NULL; /* it freed itself */
 	edge_queue_close(e->queue, on_queue_closed, e);
 }
 

@@ -175,9 +175,8 @@ static void on_wake_timer(uv_timer_t *timer)
 	}
 }
 
-void edge_sync_wake(void *arg, const struct id *sampler)
+void edge_sync_wake(struct edge_sync *s, const struct id *sampler)
 {
-	struct edge_sync *s = arg;
 	struct poll *p = id_map_get(&s->polls, sampler);
 	if (!p || p->woken)
 		return;

@@ -32,8 +32,8 @@ struct edge_sync *edge_sync_new(const struct edge_sync_config *config) EC_MUST_C
 /* The board that decides: borrowed. */
 void edge_sync_board(struct edge_sync *s, struct board *board);
 
-/* Look at this sampler's held message again, soon. Suits board_events.wake with arg = the edge_sync. */
-void edge_sync_wake(void *arg, const struct id *sampler);
+/* Look at this sampler's held message again, soon. Not once it is closed. */
+void edge_sync_wake(struct edge_sync *s, const struct id *sampler);
 
 /* A message of an authenticated sampler; answers r now or later. sampler: borrowed for the call. */
 void edge_sync_take(struct edge_sync *s, struct api_request *r, const struct jq_sampler *sampler);

@@ -4,6 +4,7 @@ import random
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -87,6 +88,40 @@ def test_postgresql_that_hangs_while_the_api_stops(db, tmp_path):
             ask.join()
         assert time.monotonic() - begin < 8
         assert "level=error" not in api.log()
+
+
+def sync(api, sampler, seq, parts):
+    """What a sampler says, and the answer."""
+    message = {"version": 1, "boot": "%032x" % api.process.pid, "seq": seq, "clock_us": time.time_ns() // 1000, "software": "s", "host": "h",
+               "interfaces": [{"name": "eth0", "link_type": 1, "streams": 1, "received": 0, "dropped_kernel": 0,
+                               "dropped_interface": 0}], "parts": parts}  # fmt: skip
+    answer = requests.post("http://%s/edge/v1/sync" % api.addresses["edge"], json=message, timeout=30,
+                           headers={"Authorization": "Bearer " + sampler["token"]})  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    return answer.json()["parts"]
+
+
+def test_a_part_that_ends_while_the_api_stops(db, tmp_path):
+    """Its end is written by the last flush, when nobody is waiting for an answer any more."""
+    account = Account(db)
+    sampler = db.admin("sampler", "create", "--name", "edge-%d" % time.time_ns(), "--colo", "ord01")
+    known = "SELECT last_seen > now() - interval '10 s' FROM samplers WHERE id = '%s'" % sampler["id"]
+    with Api(db, tmp_path) as api, ThreadPoolExecutor() as pool:
+        for round_ in range(5):
+            if round_:
+                api.start()
+            waiting = pool.submit(sync, api, sampler, 1, [])
+            await_true("it may get jobs", 10, lambda: db.sql(known) == [["t"]])
+            job = result(api.call("POST", account.path(), account, json=body()))["id"]
+            (part,) = waiting.result()
+            now_us = time.time_ns() // 1000
+            done = {"account": part["account"], "pcap": job, "state": "done", "reason": "time_limit",
+                    "started_us": now_us, "ended_us": now_us, "ledger": {}, "streams": []}  # fmt: skip
+            said = pool.submit(sync, api, sampler, 2, [done])
+            time.sleep(0.1)  # it is read; the next flush is not due yet
+            api.stop()
+            said.result()
+            assert db.sql("SELECT state FROM pcap_parts WHERE pcap_id = '%s'" % job) == [["done"]]
 
 
 def test_a_store_that_lost_its_content(db, tmp_path):
