@@ -1,8 +1,8 @@
 #include "api/app.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/access_log.h"
 #include "api/dispatch.h"
@@ -11,6 +11,7 @@
 #include "api/metrics.h"
 #include "api/rate.h"
 #include "api/routes.h"
+#include "base/end_signals.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "jobqueue/jq.h"
@@ -109,8 +110,8 @@ static void on_signal_closed(uv_handle_t *handle)
 {
 	struct api_app *app = handle->data;
 
-	if (--app->open_count == 0)
-		uv_stop(app->loop);
+	(void)close(app->signals_fd);
+	uv_stop(app->loop);
 }
 
 static void on_health_closed(void *arg)
@@ -118,9 +119,7 @@ static void on_health_closed(void *arg)
 	struct api_app *app = arg;
 
 	app->health = NULL;
-	app->open_count = ARRAY_LEN(app->signals);
-	for (size_t i = 0; i < ARRAY_LEN(app->signals); i++)
-		uv_close((uv_handle_t *)&app->signals[i], on_signal_closed);
+	uv_close((uv_handle_t *)&app->signals, on_signal_closed);
 }
 
 static void on_service_closed(void *arg)
@@ -159,14 +158,16 @@ static void on_drained(void *arg)
 		close_services(app);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(uv_poll_t *handle, int status, int events)
 {
 	struct api_app *app = handle->data;
+	int number = end_signals_read(app->signals_fd);
 
-	if (api_server_draining(app->server))
+	(void)status;
+	(void)events;
+	if (number == 0 || api_server_draining(app->server))
 		return;
-	log_event(LOG_INFO, "stopping", "signal", number == SIGTERM ? "SIGTERM" : "SIGINT",
-		  (const char *)NULL);
+	log_event(LOG_INFO, "stopping", "signal", end_signal_text(number), (const char *)NULL);
 	api_server_drain(app->server, app->config.drain_ms, on_drained, app);
 }
 
@@ -181,15 +182,14 @@ static void free_all(struct api_app *app)
 int api_app_open(struct api_app *app, uv_loop_t *loop, const struct api_config *config,
 		 struct error *err)
 {
-	static const int numbers[] = {SIGTERM, SIGINT};
-
 	memset(app, 0, sizeof(*app));
 	app->config = *config;
 	app->loop = loop;
-	for (size_t i = 0; i < ARRAY_LEN(app->signals); i++) {
-		(void)uv_signal_init(loop, &app->signals[i]);
-		app->signals[i].data = app;
-	}
+	app->signals_fd = end_signals_open(err);
+	if (app->signals_fd < 0)
+		return app->signals_fd;
+	EC_ASSERT(uv_poll_init(loop, &app->signals, app->signals_fd) == 0);
+	app->signals.data = app;
 	int r = open_services(app, err);
 	if (r == 0 && config->has_edge)
 		r = open_edge(app, err);
@@ -201,8 +201,7 @@ int api_app_open(struct api_app *app, uv_loop_t *loop, const struct api_config *
 		free_all(app);
 		return r;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(app->signals); i++)
-		(void)uv_signal_start(&app->signals[i], on_signal, numbers[i]);
+	EC_ASSERT(uv_poll_start(&app->signals, UV_READABLE, on_signal) == 0);
 	return 0;
 }
 

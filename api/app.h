@@ -30,7 +30,8 @@ struct api_app {
 	struct edge *edge; /* NULL when there is no edge listener */
 	struct api_server *server;
 	/* the stop */
-	uv_signal_t signals[2];
+	uv_poll_t signals; /* on end_signals_open's descriptor */
+	int signals_fd;
 	int open_count; /* of what is still closing */
 };
 

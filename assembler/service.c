@@ -1,11 +1,11 @@
 #include "assembler/service.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "assembler/garbage.h"
+#include "base/end_signals.h"
 #include "base/log.h"
 #include "jobqueue/jq_assembly.h"
 
@@ -21,13 +21,13 @@ enum {
 };
 
 enum { TIMER_TICK, TIMER_RENEW, TIMER_GARBAGE, TIMER_HOURLY, TIMER_STOP, TIMERS };
-enum { SIGNAL_TERM, SIGNAL_INT, SIGNALS };
 
 struct service {
 	const struct service_config *config;
 	uv_loop_t loop;
 	uv_timer_t timers[TIMERS];
-	uv_signal_t signals[SIGNALS];
+	uv_poll_t signals; /* on end_signals_open's descriptor */
+	int signals_fd;
 	struct jq *jq;
 	struct jq_listener *listener;
 	struct store *store; /* for garbage */
@@ -201,8 +201,7 @@ static void on_store_closed(void *arg)
 
 	for (int i = 0; i < TIMERS; i++)
 		uv_close((uv_handle_t *)&s->timers[i], NULL);
-	for (int i = 0; i < SIGNALS; i++)
-		uv_close((uv_handle_t *)&s->signals[i], NULL);
+	uv_close((uv_handle_t *)&s->signals, NULL);
 }
 
 static void on_queue_closed(void *arg)
@@ -257,11 +256,16 @@ static void stop(struct service *s)
 		on_jobs_stopped(s);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(uv_poll_t *handle, int status, int events)
 {
 	struct service *s = service_of((uv_handle_t *)handle);
+	int number = end_signals_read(s->signals_fd);
 
-	log_event(LOG_INFO, "stopping", "signal", number == SIGTERM ? "TERM" : "INT", (char *)NULL);
+	(void)status;
+	(void)events;
+	if (number == 0 || s->stopping)
+		return;
+	log_event(LOG_INFO, "stopping", "signal", end_signal_text(number), (char *)NULL);
 	stop(s);
 }
 
@@ -275,16 +279,13 @@ static void start_handles(struct service *s)
 		EC_ASSERT(uv_timer_init(&s->loop, &s->timers[i]) == 0);
 		s->timers[i].data = s;
 	}
-	for (int i = 0; i < SIGNALS; i++) {
-		EC_ASSERT(uv_signal_init(&s->loop, &s->signals[i]) == 0);
-		s->signals[i].data = s;
-	}
+	EC_ASSERT(uv_poll_init(&s->loop, &s->signals, s->signals_fd) == 0);
+	s->signals.data = s;
 	(void)uv_timer_start(&s->timers[TIMER_TICK], on_tick, 0, START_TICK_MS);
 	(void)uv_timer_start(&s->timers[TIMER_RENEW], on_renew, renew_ms, renew_ms);
 	(void)uv_timer_start(&s->timers[TIMER_GARBAGE], on_garbage, GARBAGE_MS, GARBAGE_MS);
 	(void)uv_timer_start(&s->timers[TIMER_HOURLY], on_hour, HOURLY_MS, HOURLY_MS);
-	(void)uv_signal_start(&s->signals[SIGNAL_TERM], on_signal, SIGTERM);
-	(void)uv_signal_start(&s->signals[SIGNAL_INT], on_signal, SIGINT);
+	EC_ASSERT(uv_poll_start(&s->signals, UV_READABLE, on_signal) == 0);
 }
 
 static int open_all(struct service *s, struct error *err)
@@ -314,10 +315,14 @@ int service_run(const struct service_config *config, struct error *err)
 {
 	struct service *s = calloc(1, sizeof(*s));
 
-	if (!s || uv_loop_init(&s->loop) < 0) {
-		free(s);
+	if (!s)
 		return error_set(err, EC_ENOMEM, "no memory to start");
+	s->signals_fd = end_signals_open(err);
+	if (s->signals_fd < 0) {
+		free(s);
+		return err->code;
 	}
+	EC_ASSERT(uv_loop_init(&s->loop) == 0);
 	s->config = config;
 	s->database_seen_ms = uv_now(&s->loop);
 	start_handles(s);
@@ -327,6 +332,7 @@ int service_run(const struct service_config *config, struct error *err)
 		log_event(LOG_INFO, "started", (char *)NULL);
 	(void)uv_run(&s->loop, UV_RUN_DEFAULT);
 	EC_ASSERT(uv_loop_close(&s->loop) == 0);
+	(void)close(s->signals_fd);
 	int r = s->failed.code;
 	if (r < 0)
 		*err = s->failed;

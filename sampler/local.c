@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/end_signals.h"
 #include "base/id_map.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -28,7 +28,8 @@ struct local_file {
 struct local {
 	const struct local_settings *settings;
 	uv_loop_t loop;
-	uv_signal_t signals[2];
+	uv_poll_t signals; /* on end_signals_open's descriptor */
+	int signals_fd;
 	struct engine *engine;
 	struct offline_jobs jobs;
 	struct local_file *files;
@@ -59,11 +60,16 @@ static void fail(struct local *l, const struct error *err)
 		jobs_stop(l);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(uv_poll_t *handle, int status, int events)
 {
 	struct local *l = handle->data;
+	int number = end_signals_read(l->signals_fd);
 
-	log_event(LOG_INFO, "stopping", "signal", strsignal(number), NULL);
+	(void)status;
+	(void)events;
+	if (number == 0)
+		return;
+	log_event(LOG_INFO, "stopping", "signal", end_signal_text(number), NULL);
 	if (!l->stopping)
 		jobs_stop(l);
 }
@@ -283,15 +289,12 @@ static int job_start(struct local *l, const struct offline_job *j, struct error 
 
 static int local_start(struct local *l, struct error *err)
 {
-	static const int numbers[] = {SIGTERM, SIGINT};
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
-		EC_ASSERT(uv_signal_init(&l->loop, &l->signals[i]) == 0);
-		l->signals[i].data = l;
-		EC_ASSERT(uv_signal_start(&l->signals[i], on_signal, numbers[i]) == 0);
-		uv_unref((uv_handle_t *)&l->signals[i]);
-	}
+	EC_ASSERT(uv_poll_init(&l->loop, &l->signals, l->signals_fd) == 0);
+	l->signals.data = l;
+	EC_ASSERT(uv_poll_start(&l->signals, UV_READABLE, on_signal) == 0);
+	uv_unref((uv_handle_t *)&l->signals);
 	for (size_t i = 0; i < l->jobs.count && r == 0; i++)
 		r = job_start(l, &l->jobs.items[i], err);
 	return r;
@@ -304,14 +307,13 @@ static void on_closed(void *arg)
 
 static void local_fini(struct local *l)
 {
-	for (size_t i = 0; i < ARRAY_LEN(l->signals); i++) {
-		if (l->signals[i].data)
-			uv_close((uv_handle_t *)&l->signals[i], NULL);
-	}
+	if (l->signals.data)
+		uv_close((uv_handle_t *)&l->signals, NULL);
 	if (l->engine)
 		engine_close(l->engine, on_closed, l);
 	(void)uv_run(&l->loop, UV_RUN_DEFAULT);
 	EC_ASSERT(uv_loop_close(&l->loop) == 0);
+	(void)close(l->signals_fd);
 	for (size_t i = 0; i < l->jobs.count && l->files; i++) {
 		if (l->files[i].fd >= 0)
 			(void)close(l->files[i].fd);
@@ -325,6 +327,9 @@ int local_run(const struct local_settings *settings, FILE *out, struct error *er
 {
 	struct local l = {.settings = settings};
 
+	l.signals_fd = end_signals_open(err);
+	if (l.signals_fd < 0)
+		return l.signals_fd;
 	EC_ASSERT(uv_loop_init(&l.loop) == 0);
 	int r = local_open(&l, err);
 	if (r == 0)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "base/end_signals.h"
 #include "base/log.h"
 #include "sampler/agent.h"
 #include "sampler/cage.h"
@@ -34,8 +35,8 @@ enum {
 struct program {
 	struct sampler_config config;
 	uv_loop_t loop;
-	uv_signal_t signals[2];
-	size_t signal_count;
+	uv_poll_t signals; /* on end_signals_open's descriptor */
+	int signals_fd;
 	struct engine *engine;
 	struct agent *agent;
 	struct spool *spool;
@@ -52,8 +53,8 @@ static void on_engine_closed(void *arg)
 	struct program *p = arg;
 
 	agent_free(p->agent);
-	for (size_t i = 0; i < p->signal_count; i++)
-		uv_close((uv_handle_t *)&p->signals[i], NULL);
+	if (p->signals.data)
+		uv_close((uv_handle_t *)&p->signals, NULL);
 }
 
 static void on_http_closed(void *arg)
@@ -91,11 +92,16 @@ static void on_agent_stopped(void *arg)
 		on_agent_closed(p);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_signal(uv_poll_t *handle, int status, int events)
 {
 	struct program *p = handle->data;
+	int number = end_signals_read(p->signals_fd);
 
-	log_event(LOG_INFO, "stopping", "signal", strsignal(number), NULL);
+	(void)status;
+	(void)events;
+	if (number == 0)
+		return;
+	log_event(LOG_INFO, "stopping", "signal", end_signal_text(number), NULL);
 	agent_stop(p->agent, on_agent_stopped, p);
 }
 
@@ -222,8 +228,6 @@ static int program_open(struct program *p, struct error *err)
 
 static int program_start(struct program *p, struct error *err)
 {
-	static const int numbers[] = {SIGTERM, SIGINT};
-
 	p->own_flows = own_flows_new(p->engine);
 	if (!p->own_flows)
 		return error_set(err, EC_ENOMEM, "out of memory");
@@ -239,12 +243,9 @@ static int program_start(struct program *p, struct error *err)
 		r = engine_start(p->engine, err);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
-		EC_ASSERT(uv_signal_init(&p->loop, &p->signals[i]) == 0);
-		p->signals[i].data = p;
-		p->signal_count++;
-		EC_ASSERT(uv_signal_start(&p->signals[i], on_signal, numbers[i]) == 0);
-	}
+	EC_ASSERT(uv_poll_init(&p->loop, &p->signals, p->signals_fd) == 0);
+	p->signals.data = p;
+	EC_ASSERT(uv_poll_start(&p->signals, UV_READABLE, on_signal) == 0);
 	r = agent_start(p->agent, p->engine, p->http);
 	return r < 0 ? error_set(err, r, "out of memory") : 0;
 }
@@ -255,6 +256,11 @@ static int sample(struct program *p)
 
 	(void)umask(077);
 	(void)signal(SIGPIPE, SIG_IGN);
+	p->signals_fd = end_signals_open(&err);
+	if (p->signals_fd < 0) {
+		(void)fprintf(stderr, "edgecap-sampler: %s\n", err.text);
+		return EXIT_FAILURE;
+	}
 	EC_ASSERT(uv_loop_init(&p->loop) == 0);
 	int r = program_open(p, &err);
 	if (r == 0)
@@ -269,6 +275,7 @@ static int sample(struct program *p)
 	}
 	(void)uv_run(&p->loop, UV_RUN_DEFAULT);
 	EC_ASSERT(uv_loop_close(&p->loop) == 0);
+	(void)close(p->signals_fd);
 	buf_fini(&p->ca_pem);
 	if (r == 0)
 		log_event(LOG_INFO, "stopped", NULL);

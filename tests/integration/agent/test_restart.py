@@ -138,3 +138,13 @@ def test_two_samplers_do_not_share_a_spool(api, make_sampler):
     assert second.process.wait(5) == 1
     assert "EDGECAP_SPOOL_DIR: another sampler uses it" in second.log()
     assert sampler.process.poll() is None
+
+
+def test_signals_again_and_again(api, make_sampler):
+    """An impatient supervisor: only the first one counts."""
+    for _ in range(10):
+        sampler = make_sampler().start()
+        api.wait(lambda started=sampler: "event=started" in started.log())
+        while sampler.process.poll() is None:
+            sampler.process.terminate()
+        assert sampler.process.returncode == 0

@@ -209,3 +209,11 @@ def test_keep_alive_serves_many(api, account):
             assert session.get(api.base + account.path("/limits"), timeout=10).status_code == 200
     accepted = api.metric("edgecap_api_connections_accepted_total")
     assert accepted < 50
+
+
+def test_signals_again_and_again(db, tmp_path):
+    """An impatient supervisor: only the first one counts."""
+    for _ in range(10):
+        with Api(db, tmp_path) as api:
+            while api.process.poll() is None:
+                api.process.terminate()

@@ -234,3 +234,13 @@ def test_a_database_that_was_not_migrated(world):
     assert assembler.process.wait(10) == 1
     assert "schema" in assembler.log()
     await_true("it names the program", 1, lambda: "prog=edgecap-assembler" in assembler.log())
+
+
+def test_signals_again_and_again(world):
+    """An impatient supervisor: only the first one counts."""
+    for _ in range(10):
+        assembler = world.assembler()
+        assembler.await_event("started")
+        while assembler.process.poll() is None:
+            assembler.process.terminate()
+        assert assembler.process.returncode == 0
