@@ -146,6 +146,7 @@ static void on_timer(uv_timer_t *handle)
 {
 	struct engine *e = CONTAINER_OF(handle, struct engine, timer);
 
+	e->timer_ms = UINT64_MAX; /* it has fired */
 	engine_take_due(e);
 	if (!e->closing)
 		engine_set_timer(e);
@@ -228,7 +229,7 @@ static int engine_init(struct engine *e, const struct engine_config *c, struct e
 	e->block_ms = c->block_ms;
 	e->jobs_max = c->jobs_max;
 	e->workers = c->workers;
-	e->narrow_ms = UINT64_MAX;
+	e->narrow_ms = e->due_ms = e->timer_ms = UINT64_MAX;
 	e->jobs = job_table_new(c->jobs_max);
 	e->prefilter = calloc(1, sizeof(*e->prefilter));
 	e->prefilter_jobs = calloc(c->jobs_max, sizeof(*e->prefilter_jobs));

@@ -20,6 +20,18 @@ static void job_move(struct job *j, enum job_phase to)
 	j->phase = to;
 }
 
+static void engine_due(struct engine *e, uint64_t due_ms)
+{
+	if (due_ms < e->due_ms)
+		e->due_ms = due_ms;
+}
+
+static void job_due(struct engine *e, struct job *j, uint64_t due_ms)
+{
+	j->due_ms = due_ms;
+	engine_due(e, due_ms);
+}
+
 static void job_send(struct engine *e, struct job *j, uint32_t stream,
 		     struct capture_command *command)
 {
@@ -79,6 +91,7 @@ void engine_arm_added(struct engine *e)
 		if (j->phase == JOB_ADDED)
 			job_insert(e, j, from_ns);
 	}
+	engine_due(e, clock_mono_now_ms() + COUNTERS_MS_MAX);
 }
 
 /* The window's end is known from the start: tell it to the threads, so that not one packet more is taken. */
@@ -91,7 +104,7 @@ static void job_plan_end(struct engine *e, struct job *j)
 	    __builtin_add_overflow(j->started_ns, limit_ns, &j->end_ns))
 		j->end_ns = INT64_MAX;
 	uint64_t now_ms = clock_mono_now_ms(), limit_ms = limit_us / 1000 + 2;
-	j->due_ms = limit_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + limit_ms;
+	job_due(e, j, limit_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + limit_ms);
 	for (uint32_t i = 0; i < j->stream_count; i++) {
 		struct capture_command *plan = &j->streams[i].plan;
 		*plan = (struct capture_command){.kind = COMMAND_CLOSE, .end_ns = j->end_ns};
@@ -102,7 +115,7 @@ static void job_plan_end(struct engine *e, struct job *j)
 static void job_settle(struct engine *e, struct job *j)
 {
 	job_move(j, JOB_SETTLING);
-	j->due_ms = clock_mono_now_ms() + e->block_ms + 1;
+	job_due(e, j, clock_mono_now_ms() + e->block_ms + 1);
 }
 
 void engine_job_close(struct engine *e, struct job *j, enum part_reason reason)
@@ -132,6 +145,7 @@ static void job_finish(struct engine *e, struct job *j)
 	j->answers = j->stream_count;
 	if (e->narrow_ms == UINT64_MAX)
 		e->narrow_ms = clock_mono_now_ms() + NARROW_DELAY_MS;
+	engine_due(e, e->narrow_ms);
 	for (uint32_t i = 0; i < j->stream_count; i++) {
 		struct job_stream *js = &j->streams[i];
 		js->end = e->streams[i].now;
@@ -186,7 +200,7 @@ static void inserted(struct engine *e, struct job *j, struct capture_command *co
 		return;
 	/* with several streams the start lies a little ahead: nobody is told before it is true */
 	if (clock_wall_now_ns() < j->started_ns && e->stream_count > 1)
-		j->due_ms = clock_mono_now_ms() + STREAMS_LEAD_NS / 1000000 + 1;
+		job_due(e, j, clock_mono_now_ms() + STREAMS_LEAD_NS / 1000000 + 1);
 	else
 		job_armed(e, j);
 }
@@ -305,32 +319,35 @@ void engine_take_due(struct engine *e)
 {
 	uint64_t now_ms = clock_mono_now_ms();
 
+	if (now_ms < e->due_ms)
+		return;
+	e->due_ms = UINT64_MAX;
 	for (struct job *j = job_first(e->jobs); j && !e->closing; j = job_next(j)) {
 		if (j->due_ms <= now_ms)
 			job_step(e, j);
+		engine_due(e, j->due_ms);
 	}
 	if (e->closing)
 		return;
 	if (e->narrow_ms <= now_ms)
 		engine_filter_apply(e);
+	engine_due(e, e->narrow_ms);
+	if (job_first(e->jobs))
+		engine_due(e, now_ms + COUNTERS_MS_MAX);
 	engine_counters_read(e, COUNTERS_MS_MAX);
 }
 
 void engine_set_timer(struct engine *e)
 {
-	uint64_t due_ms = e->narrow_ms, now_ms;
-
-	uv_update_time(e->loop);
-	now_ms = uv_now(e->loop);
-	for (struct job *j = job_first(e->jobs); j; j = job_next(j)) {
-		if (j->due_ms < due_ms)
-			due_ms = j->due_ms;
-	}
-	if (job_first(e->jobs) && now_ms + COUNTERS_MS_MAX < due_ms)
-		due_ms = now_ms + COUNTERS_MS_MAX;
-	if (due_ms == UINT64_MAX)
+	if (e->timer_ms == e->due_ms)
+		return;
+	e->timer_ms = e->due_ms;
+	if (e->due_ms == UINT64_MAX) {
 		(void)uv_timer_stop(&e->timer);
-	else
-		(void)uv_timer_start(&e->timer, e->timer.timer_cb,
-				     due_ms > now_ms ? due_ms - now_ms : 0, 0);
+		return;
+	}
+	uv_update_time(e->loop);
+	uint64_t now_ms = uv_now(e->loop);
+	(void)uv_timer_start(&e->timer, e->timer.timer_cb,
+			     e->due_ms > now_ms ? e->due_ms - now_ms : 0, 0);
 }

@@ -84,8 +84,11 @@ struct engine {
 	struct job_table *jobs;
 	int counters_fd;
 	uint64_t counters_ms; /* loop time when counters were read */
+	/* loop times; UINT64_MAX: none */
+	uint64_t narrow_ms; /* when the filter is to be made narrower */
 	uint64_t
-		narrow_ms; /* loop time at which the filter is to be made narrower; UINT64_MAX: it is not */
+		due_ms; /* no job, nor the filter, is due before: not walked through for each message */
+	uint64_t timer_ms; /* what the timer is set to */
 	uint32_t own_count;
 	bool added; /* there are jobs in phase JOB_ADDED */
 	LIST_HEAD(, loose_command) loose;
