@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+TOP = Path(__file__).resolve().parents[2]
 SENDER_CPU, RECEIVER_CPU = 0, 1
 STARTED_S, ENDED_S = 60, 60
 _numbers = itertools.count()
@@ -122,6 +123,36 @@ def command(*words, **more):
 def pinned(cpu, words):
     """A command line that runs on one processor."""
     return ["taskset", "-c", str(cpu), *[str(w) for w in words]]
+
+
+class Ended:
+    """How a program ended that was run alone: what it printed, seconds of wall clock and of processor time, peak resident memory in MiB."""
+
+    def __init__(self, stdout, wall_s, cpu_s, peak_mib):
+        self.stdout, self.wall_s, self.cpu_s, self.peak_mib = stdout, wall_s, cpu_s, peak_mib
+
+
+def measured(*words):
+    """Run to the end as `command` does, and measure. Its peak memory is looked up while it runs, so that of its last 20 ms is not seen."""
+    words, peak = [str(w) for w in words], 0.0
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        begin = time.monotonic()
+        process = subprocess.Popen(words, stdout=out, stderr=err)
+        while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            peak = max(peak, peak_mib(process.pid))
+            time.sleep(min(0.02, (time.monotonic() - begin) / 20 + 0.0005))
+        _, status, usage = os.wait4(process.pid, 0)
+        wall_s, process.returncode = time.monotonic() - begin, os.waitstatus_to_exitcode(status)
+        out.seek(0), err.seek(0)
+        if process.returncode != 0:
+            raise BenchError("%s: status %d: %s" % (" ".join(words), process.returncode, err.read().strip()[-1000:]))
+        return Ended(out.read(), wall_s, usage.ru_utime + usage.ru_stime, peak)
+
+
+def peak_mib(pid):
+    """Peak resident memory of a process so far, MiB; 0 when it has ended."""
+    text = Path("/proc/%d/status" % pid).read_text()
+    return max((int(line.split()[1]) for line in text.splitlines() if line.startswith("VmHWM:")), default=0) / 1024
 
 
 @contextlib.contextmanager
