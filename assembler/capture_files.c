@@ -16,10 +16,12 @@ enum {
 	TEXT_BYTES = 2048,
 };
 
-/* One of the two files. */
+/* One of the two files. While one buffer is filled the other is hashed and written. */
 struct output {
 	struct store_writer *writer;
 	struct buf buf;
+	struct buf busy; /* borrowed by the write under way */
+	struct store_wait_write write;
 };
 
 struct capture_files {
@@ -29,21 +31,28 @@ struct capture_files {
 	struct output pcap, pcapng;
 };
 
-/* Hand what is buffered to the store when there is enough of it, or all. */
+/* Hand what is buffered to the store when there is enough of it; an error may be that of the write before. */
 static int flush(struct output *o, size_t least, struct error *err)
 {
 	if (o->buf.failed)
 		return error_set(err, o->buf.failed, "no memory to write a file");
 	if (o->buf.n < least)
 		return 0;
-	int r = store_wait_write(o->writer, buf_bytes(&o->buf), err);
+	int r = store_wait_write_end(&o->write, err);
+	if (r < 0)
+		return r;
+	struct buf full = o->buf;
+	o->buf = o->busy;
+	o->busy = full;
 	buf_reset(&o->buf);
-	return r;
+	store_wait_write_begin(o->writer, buf_bytes(&o->busy), &o->write);
+	return 0;
 }
 
 static int output_open(struct output *o, struct store *store, const char *key, struct error *err)
 {
 	buf_init(&o->buf, BUFFER_BYTES_MAX);
+	buf_init(&o->busy, BUFFER_BYTES_MAX);
 	return store_wait_writer_open(store, key, &o->writer, err);
 }
 
@@ -51,9 +60,20 @@ static int output_commit(struct output *o, struct store_info *ret, struct error 
 {
 	int r = flush(o, 1, err);
 
+	if (r == 0)
+		r = store_wait_write_end(&o->write, err);
 	if (r < 0)
 		return r;
 	return store_wait_commit(TAKE(o->writer), ret, err);
+}
+
+/* Nothing becomes visible of what was not committed. */
+static void output_fini(struct output *o)
+{
+	(void)!store_wait_write_end(&o->write, NULL); /* it has the buffer until then */
+	store_writer_abort(o->writer);
+	buf_fini(&o->buf);
+	buf_fini(&o->busy);
 }
 
 /* Ethernet when every interface that packets come from has it. */
@@ -213,9 +233,7 @@ void capture_files_abort(struct capture_files *f)
 {
 	if (!f)
 		return;
-	store_writer_abort(f->pcap.writer);
-	store_writer_abort(f->pcapng.writer);
-	buf_fini(&f->pcap.buf);
-	buf_fini(&f->pcapng.buf);
+	output_fini(&f->pcap);
+	output_fini(&f->pcapng);
 	free(f);
 }

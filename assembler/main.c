@@ -6,7 +6,10 @@
 #include "base/log.h"
 #include "base/settings.h"
 
-enum { THREADS_BESIDE_WORKERS = 3 };
+enum {
+	THREADS_OF_A_WORKER = 3, /* writes both files and reads a chunk */
+	THREADS_BESIDE_WORKERS = 3,
+};
 
 static const struct setting table[] = {
 	{.name = "EDGECAP_DATABASE_URL",
@@ -78,13 +81,14 @@ static struct service_config config_from(const struct settings *s)
 	};
 }
 
-/* libuv's threads do all blocking work of the store: one for each worker at least, so that one slow fsync
+/* libuv's threads do all blocking work of the store: one for each thing that a worker does at once, so that one slow disk
  * does not hold up the others. Read by libuv when the first one is needed. */
 static void size_thread_pool(uint32_t workers)
 {
 	char text[16];
 
-	(void)snprintf(text, sizeof(text), "%u", (unsigned)workers + THREADS_BESIDE_WORKERS);
+	(void)snprintf(text, sizeof(text), "%u",
+		       (unsigned)workers * THREADS_OF_A_WORKER + THREADS_BESIDE_WORKERS);
 	(void)setenv("UV_THREADPOOL_SIZE", text, 0);
 }
 

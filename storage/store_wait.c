@@ -118,6 +118,35 @@ int store_wait_write(struct store_writer *writer, struct bytes data, struct erro
 	return wait_for(writer->store, &w);
 }
 
+static void on_written(void *arg, const struct error *err)
+{
+	struct store_wait_write *w = arg;
+
+	w->done = true;
+	if (err)
+		w->err = *err;
+}
+
+void store_wait_write_begin(struct store_writer *writer, struct bytes data,
+			    struct store_wait_write *w)
+{
+	EC_ASSERT(!w->store);
+	*w = (struct store_wait_write){.store = writer->store};
+	store_writer_write(writer, data, on_written, w);
+}
+
+int store_wait_write_end(struct store_wait_write *w, struct error *err)
+{
+	if (!w->store)
+		return 0;
+	while (!w->done)
+		(void)uv_run(w->store->loop, UV_RUN_ONCE);
+	w->store = NULL;
+	if (w->err.code && err)
+		*err = w->err;
+	return w->err.code;
+}
+
 static void on_info(void *arg, const struct error *err, const struct store_info *info)
 {
 	struct waiter *w = arg;

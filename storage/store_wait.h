@@ -23,6 +23,22 @@ int store_wait_writer_open(struct store *store, const char *key, struct store_wr
 int store_wait_write(struct store_writer *writer, struct bytes data,
 		     struct error *err) EC_MUST_CHECK;
 
+/* A write under way, so that its caller can go on meanwhile. Zero-initialised: none. It must stay where it is until
+ * store_wait_write_end. */
+struct store_wait_write {
+	struct store *store; /* NULL: none */
+	bool done;
+	struct error err;
+};
+
+/* store_writer_write, not waited for. w: none under way (asserted). data: borrowed until store_wait_write_end, which must come before
+ * anything else is done with the writer. */
+void store_wait_write_begin(struct store_writer *writer, struct bytes data,
+			    struct store_wait_write *w);
+
+/* Wait for the write, if there is one under way. Returns 0 or its code with err; w is none afterwards. */
+int store_wait_write_end(struct store_wait_write *w, struct error *err) EC_MUST_CHECK;
+
 /* store_writer_commit, waited for. */
 int store_wait_commit(struct store_writer *writer, struct store_info *ret,
 		      struct error *err) EC_MUST_CHECK;

@@ -1,7 +1,9 @@
 /* A whole assembly, from stored chunks to files, endings and warnings. */
 #include "tests/unit/assembler/assembly_fixture.h"
 
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "tests/support/prng.h"
 
@@ -506,6 +508,34 @@ static void test_claims_that_cannot_run(void **state)
 	assert_null(a);
 }
 
+/* Files are written behind the merge's back: an error that comes late, or with the last write, is no less one. */
+static void test_a_disk_that_fills_up(void **state)
+{
+	struct fixture *f = *state;
+	struct rlimit old;
+
+	for (uint32_t seq = 0; seq < 12; seq++)
+		store_packets(f, 0, seq, BEGIN_NS + seq * SECOND_NS, seq * 800, 800);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+	for (rlim_t kib = 100; kib < 700; kib += 100) {
+		struct rlimit small = {.rlim_cur = kib * 1024, .rlim_max = old.rlim_max};
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+		struct assembly *a = run(f);
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+		assert_int_equal(a->end, ASSEMBLY_AGAIN);
+		assert_int_equal(a->err.code, EC_ELIMIT);
+		assert_non_null(strstr(a->err.text, "File too large"));
+		assert_false(stored(f, a->pcap_key) && stored(f, a->pcapng_key));
+		assembly_free(a);
+	}
+	(void)signal(SIGXFSZ, handler);
+	struct assembly *a = run_done(f);
+	assert_int_equal(a->packets, 9600);
+	assert_true(a->pcapng.bytes > 700 * 1024);
+	assembly_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -527,6 +557,7 @@ int main(void)
 		WITH_STORE(test_what_the_pcapng_says),
 		WITH_STORE(test_cancel),
 		WITH_STORE(test_a_store_that_fails),
+		WITH_STORE(test_a_disk_that_fills_up),
 		WITH_STORE(test_claims_that_cannot_run),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -176,6 +176,42 @@ static void test_a_failed_write_cannot_be_committed(void **state)
 	assert_int_equal(entries(f, ".tmp"), 0);
 }
 
+static void test_writes_that_are_not_waited_for(void **state)
+{
+	struct fixture *f = *state;
+	struct store_writer *good = NULL;
+	struct store_writer *bad = NULL;
+	struct store_wait_write to_good = {0};
+	struct store_wait_write to_bad = {0};
+	struct store_info info;
+	struct error err = {0};
+	struct rlimit old;
+	char text[16];
+
+	assert_int_equal(store_wait_write_end(&to_bad, &err), 0); /* none under way */
+	assert_int_equal(store_wait_writer_open(f->store, "good", &good, NULL), 0);
+	assert_int_equal(store_wait_writer_open(f->store, "bad", &bad, NULL), 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	struct rlimit small = {.rlim_cur = 2, .rlim_max = old.rlim_max};
+	void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	store_wait_write_begin(good, bytes_of("ok"), &to_good);
+	store_wait_write_begin(bad, bytes_of("abc"), &to_bad);
+	int wrote = store_wait_write_end(&to_bad, &err);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	(void)signal(SIGXFSZ, handler);
+	assert_int_equal(wrote, EC_ELIMIT);
+	assert_non_null(strstr(err.text, "storage: write bad: File too large"));
+	assert_int_equal(store_wait_write_end(&to_good, NULL), 0);
+	store_wait_write_begin(good, bytes_of("!"), &to_good);
+	assert_int_equal(store_wait_write_end(&to_good, NULL), 0);
+	assert_int_equal(store_wait_commit(good, &info, NULL), 0);
+	assert_int_equal(store_wait_commit(bad, &info, NULL), EC_ELIMIT);
+	assert_int_equal(get(f, "good", text, sizeof(text)), 0);
+	assert_string_equal(text, "ok!");
+	assert_int_equal(entries(f, ".tmp"), 0);
+}
+
 static void test_codes_of_errno(void **state)
 {
 	(void)state;
@@ -304,6 +340,7 @@ int main(void)
 		WITH_STORE(test_a_killed_writer_is_swept),
 		WITH_STORE(test_a_put_killed_after_its_link),
 		WITH_STORE(test_a_failed_write_cannot_be_committed),
+		WITH_STORE(test_writes_that_are_not_waited_for),
 		cmocka_unit_test(test_codes_of_errno),
 		WITH_STORE(test_a_store_that_vanished),
 		WITH_STORE(test_writers_survive_removers),
