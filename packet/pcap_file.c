@@ -1,5 +1,7 @@
 #include "packet/pcap_file.h"
 
+#include <endian.h>
+
 #define PCAP_MAGIC_US 0xa1b2c3d4u
 #define NS_PER_US 1000
 #define US_PER_S 1000000
@@ -24,11 +26,15 @@ void pcap_put_record(struct buf *b, int64_t ts_ns, uint32_t wire_bytes, struct b
 	EC_ASSERT(data.n <= UINT32_MAX);
 	if (us > max_us)
 		us = max_us;
-	if (buf_reserve(b, PCAP_RECORD_HEADER_BYTES + data.n) < 0)
+	uint32_t head[] = {
+		htole32((uint32_t)(us / US_PER_S)),
+		htole32((uint32_t)(us % US_PER_S)),
+		htole32((uint32_t)data.n),
+		htole32(wire_bytes),
+	};
+	_Static_assert(sizeof(head) == PCAP_RECORD_HEADER_BYTES, "all of the header");
+	if (buf_reserve(b, sizeof(head) + data.n) < 0)
 		return;
-	buf_u32le(b, (uint32_t)(us / US_PER_S));
-	buf_u32le(b, (uint32_t)(us % US_PER_S));
-	buf_u32le(b, (uint32_t)data.n);
-	buf_u32le(b, wire_bytes);
+	buf_put(b, head, sizeof(head));
 	buf_put(b, data.p, data.n);
 }
