@@ -63,55 +63,51 @@ void cursor_skip(struct cursor *c, size_t n)
 	(void)cursor_take(c, n);
 }
 
-/* The next n bytes as an integer, 0 when they are not there. */
-static uint64_t take_be(struct cursor *c, size_t n)
+/* The compiler makes one load of each of these. */
+static uint32_t load_u32le(const uint8_t *p)
 {
-	struct bytes b = cursor_take(c, n);
-	uint64_t v = 0;
-
-	for (size_t i = 0; i < b.n; i++)
-		v = v << 8 | b.p[i];
-	return v;
+	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-static uint64_t take_le(struct cursor *c, size_t n)
+static uint32_t load_u32be(const uint8_t *p)
 {
-	struct bytes b = cursor_take(c, n);
-	uint64_t v = 0;
-
-	for (size_t i = b.n; i > 0; i--)
-		v = v << 8 | b.p[i - 1];
-	return v;
+	return (uint32_t)p[3] | (uint32_t)p[2] << 8 | (uint32_t)p[1] << 16 | (uint32_t)p[0] << 24;
 }
 
 uint8_t cursor_u8(struct cursor *c)
 {
-	return (uint8_t)take_be(c, 1);
+	const uint8_t *p = cursor_take(c, 1).p;
+	return p ? p[0] : 0;
 }
 
 uint16_t cursor_u16be(struct cursor *c)
 {
-	return (uint16_t)take_be(c, 2);
+	const uint8_t *p = cursor_take(c, 2).p;
+	return (uint16_t)(p ? p[0] << 8 | p[1] : 0);
 }
 
 uint32_t cursor_u32be(struct cursor *c)
 {
-	return (uint32_t)take_be(c, 4);
+	const uint8_t *p = cursor_take(c, 4).p;
+	return p ? load_u32be(p) : 0;
 }
 
 uint16_t cursor_u16le(struct cursor *c)
 {
-	return (uint16_t)take_le(c, 2);
+	const uint8_t *p = cursor_take(c, 2).p;
+	return (uint16_t)(p ? p[1] << 8 | p[0] : 0);
 }
 
 uint32_t cursor_u32le(struct cursor *c)
 {
-	return (uint32_t)take_le(c, 4);
+	const uint8_t *p = cursor_take(c, 4).p;
+	return p ? load_u32le(p) : 0;
 }
 
 uint64_t cursor_u64le(struct cursor *c)
 {
-	return take_le(c, 8);
+	const uint8_t *p = cursor_take(c, 8).p;
+	return p ? (uint64_t)load_u32le(p + 4) << 32 | load_u32le(p) : 0;
 }
 
 void buf_init(struct buf *b, size_t limit_bytes)
