@@ -203,6 +203,24 @@ void store_put(struct store *store, const char *key, struct bytes data, store_in
 	op_start(op, store->driver->put);
 }
 
+static void finish_get(struct store_op *op)
+{
+	op->cb.read(op->arg, op_error(op), op->err.code ? 0 : op->n);
+}
+
+void store_get(struct store *store, const char *key, struct store_range range, store_read_cb cb,
+	       void *arg)
+{
+	struct store_op *op = op_new(store, finish_get, arg);
+
+	op->cb.read = cb;
+	op->key = op_key(op, key);
+	op->offset = range.offset;
+	op->dst = range.dst;
+	op->cap = range.cap;
+	op_start(op, store->driver->get);
+}
+
 void store_delete(struct store *store, const char *const *keys, size_t count, store_done_cb cb,
 		  void *arg)
 {

@@ -70,13 +70,25 @@ void store_head(struct store *store, const char *key, store_info_cb cb, void *ar
 void store_put(struct store *store, const char *key, struct bytes data, store_info_cb cb,
 	       void *arg);
 
+/* n bytes are in the buffer; 0 is the end. */
+typedef void (*store_read_cb)(void *arg, const struct error *err, size_t n);
+
+/* Where to begin in an object, and room for cap bytes. */
+struct store_range {
+	uint64_t offset;
+	void *dst;
+	size_t cap;
+};
+
+/* Read a part of an object in one go: range.cap bytes, or those up to its end. key: copied. range.dst: borrowed until cb. */
+void store_get(struct store *store, const char *key, struct store_range range, store_read_cb cb,
+	       void *arg);
+
 /* --- reading --- */
 
 struct store_reader;
 typedef void (*store_reader_cb)(void *arg, const struct error *err, struct store_reader *reader,
 				const struct store_info *info);
-/* n bytes are in the buffer; 0 is the end. */
-typedef void (*store_read_cb)(void *arg, const struct error *err, size_t n);
 
 /* Open for reading from offset. length: bytes to read, UINT64_MAX for all. On success the caller owns
  * the reader (store_reader_close). The object stays readable to the end although it is deleted

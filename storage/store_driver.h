@@ -29,6 +29,7 @@ struct store_driver {
 
 	void (*head)(struct store_op *op);         /* key -> info */
 	void (*put)(struct store_op *op);          /* key, data -> info */
+	void (*get)(struct store_op *op);          /* key, offset, dst, cap -> n */
 	void (*reader_open)(struct store_op *op);  /* key, offset, length -> reader, info */
 	void (*reader_read)(struct store_op *op);  /* reader, dst, cap -> n */
 	void (*reader_close)(struct store_op *op); /* reader, freed; cannot fail */

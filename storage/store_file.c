@@ -234,22 +234,63 @@ static void run_sweep(struct store_op *op)
 	(void)!file_tree_sweep(&state_of(op)->tree, now_s - age_s + 1, &op->err);
 }
 
+/* Open the operation's object for reading. Returns a descriptor, or -1 with op->err. */
+static int object_open(struct store_op *op, struct stat *ret)
+{
+	AUTO_FD int fd =
+		openat(state_of(op)->tree.root_fd, op->key, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, ret) < 0) {
+		(void)file_tree_fail(&op->err, errno == ENOTDIR ? ENOENT : errno, "open", op->key);
+		return -1;
+	}
+	if (!S_ISREG(ret->st_mode)) {
+		(void)file_tree_fail(&op->err, ENOENT, "open", op->key);
+		return -1;
+	}
+	return TAKE_FD(fd);
+}
+
+/* Read want bytes into op->dst and count them in op->n; they must be there. */
+static void object_read(struct store_op *op, int fd, off_t at, size_t want, const char *key)
+{
+	while (op->n < want) {
+		ssize_t n = pread(fd, (uint8_t *)op->dst + op->n, want - op->n, at + (off_t)op->n);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			(void)file_tree_fail(&op->err, errno, "read", key);
+			return;
+		}
+		if (n == 0) {
+			/* Objects never shrink: the disk lost something. */
+			(void)error_set(&op->err, EC_EIO, "storage: read %s: it is cut off", key);
+			return;
+		}
+		op->n += (size_t)n;
+	}
+}
+
+static void run_get(struct store_op *op)
+{
+	struct stat st;
+	AUTO_FD int fd = object_open(op, &st);
+
+	if (fd < 0 || op->offset >= (uint64_t)st.st_size)
+		return;
+	uint64_t left = (uint64_t)st.st_size - op->offset;
+	object_read(op, fd, (off_t)op->offset, op->cap < left ? op->cap : (size_t)left, op->key);
+}
+
 /* --- in the thread pool: readers --- */
 
 static void run_reader_open(struct store_op *op)
 {
 	struct stat st;
-	AUTO_FD int fd =
-		openat(state_of(op)->tree.root_fd, op->key, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_FD int fd = object_open(op, &st);
 
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		(void)file_tree_fail(&op->err, errno == ENOTDIR ? ENOENT : errno, "open", op->key);
+	if (fd < 0)
 		return;
-	}
-	if (!S_ISREG(st.st_mode)) {
-		(void)file_tree_fail(&op->err, ENOENT, "open", op->key);
-		return;
-	}
 	struct file_reader *r = calloc(1, sizeof(*r));
 	if (!r) {
 		(void)fail_memory(op);
@@ -271,24 +312,9 @@ static void run_read(struct store_op *op)
 	struct file_reader *r = reader_of(op);
 	size_t want = op->cap < r->left ? op->cap : (size_t)r->left;
 
-	while (op->n < want) {
-		ssize_t n = pread(r->fd, (uint8_t *)op->dst + op->n, want - op->n, r->at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			(void)file_tree_fail(&op->err, errno, "read", r->key);
-			return;
-		}
-		if (n == 0) {
-			/* Objects never shrink: the disk lost something. */
-			(void)error_set(&op->err, EC_EIO, "storage: read %s: it is cut off",
-					r->key);
-			return;
-		}
-		op->n += (size_t)n;
-		r->at += n;
-		r->left -= (uint64_t)n;
-	}
+	object_read(op, r->fd, r->at, want, r->key);
+	r->at += (off_t)op->n;
+	r->left -= op->n;
 }
 
 static void run_reader_close(struct store_op *op)
@@ -374,6 +400,7 @@ static void run_abort(struct store_op *op)
 	}
 POOLED(file_head, run_head)
 POOLED(file_put, run_put)
+POOLED(file_get, run_get)
 POOLED(file_reader_open, run_reader_open)
 POOLED(file_reader_read, run_read)
 POOLED(file_reader_close, run_reader_close)
@@ -393,6 +420,7 @@ const struct store_driver store_file_driver = {
 	.presign_put = file_presign_put,
 	.head = file_head,
 	.put = file_put,
+	.get = file_get,
 	.reader_open = file_reader_open,
 	.reader_read = file_reader_read,
 	.reader_close = file_reader_close,

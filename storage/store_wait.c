@@ -84,6 +84,19 @@ int store_wait_read(struct store_reader *reader, void *dst, size_t cap, size_t *
 	return 0;
 }
 
+int store_wait_get(struct store *store, const char *key, struct store_range range, size_t *ret_n,
+		   struct error *err)
+{
+	struct waiter w = {.err = err};
+
+	store_get(store, key, range, on_read, &w);
+	int r = wait_for(store, &w);
+	if (r < 0)
+		return r;
+	*ret_n = w.n;
+	return 0;
+}
+
 static void on_writer(void *arg, const struct error *err, struct store_writer *writer)
 {
 	struct waiter *w = arg;

@@ -7,6 +7,10 @@
 
 #include "storage/store.h"
 
+/* store_get, waited for; *ret_n is 0 when the object ends before the range. Returns 0 or a code with err. */
+int store_wait_get(struct store *store, const char *key, struct store_range range, size_t *ret_n,
+		   struct error *err) EC_MUST_CHECK;
+
 /* store_reader_open, waited for. Returns 0 or a code with err. */
 int store_wait_reader_open(struct store *store, const char *key, uint64_t offset, uint64_t length,
 			   struct store_reader **ret, struct error *err) EC_MUST_CHECK;

@@ -187,6 +187,33 @@ static void test_ranges(void **state)
 	assert_int_equal(bytes, 10); /* of the whole object */
 }
 
+static void test_ranges_in_one_go(void **state)
+{
+	struct fixture *f = *state;
+	struct error err = {0};
+
+	assert_int_equal(put(f, "a/digits", "0123456789"), 0);
+	for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
+		char text[32] = "";
+		struct store_range range = {ranges[i].offset, text, sizeof(text)};
+		size_t n = 99;
+		if (ranges[i].length < range.cap)
+			range.cap = (size_t)ranges[i].length;
+		assert_int_equal(store_wait_get(f->store, "a/digits", range, &n, NULL), 0);
+		assert_int_equal(n, strlen(ranges[i].text));
+		assert_string_equal(text, ranges[i].text);
+	}
+	char text[8];
+	struct store_range range = {0, text, sizeof(text)};
+	size_t n = 0;
+	assert_int_equal(store_wait_get(f->store, "none", range, &n, &err), EC_ENOTFOUND);
+	assert_non_null(strstr(err.text, "storage: open none: "));
+	assert_int_equal(store_wait_get(f->store, "a", range, &n, &err), EC_ENOTFOUND);
+	assert_int_equal(store_wait_get(f->store, "a/digits/x", range, &n, &err), EC_ENOTFOUND);
+	assert_int_equal(store_wait_get(f->store, "../a", range, &n, &err), EC_EINVAL);
+	assert_int_equal(n, 0);
+}
+
 static void test_a_reader_outlives_the_object(void **state)
 {
 	struct fixture *f = *state;
@@ -370,6 +397,7 @@ int main(void)
 		WITH_STORE(test_invalid_keys_are_refused),
 		WITH_STORE(test_a_link_is_not_followed),
 		WITH_STORE(test_ranges),
+		WITH_STORE(test_ranges_in_one_go),
 		WITH_STORE(test_a_reader_outlives_the_object),
 		WITH_STORE(test_a_writer_is_invisible_until_its_commit),
 		WITH_STORE(test_a_commit_replaces),
