@@ -93,15 +93,10 @@ const struct chunk_interface *chunk_reader_interface(const struct chunk_reader *
 /* Read on into the free end of the window. Returns 0 or the store's error. */
 static int window_read(struct chunk_reader *r, struct error *err)
 {
-	struct store_reader *reader = NULL;
+	struct store_range range = {r->offset, r->window + r->end, r->cap - r->end};
 	size_t n = 0;
-	int code =
-		store_wait_reader_open(r->store, r->key, r->offset, r->cap - r->end, &reader, err);
+	int code = store_wait_get(r->store, r->key, range, &n, err);
 
-	if (code < 0)
-		return code;
-	code = store_wait_read(reader, r->window + r->end, r->cap - r->end, &n, err);
-	store_reader_close(reader);
 	if (code < 0)
 		return code;
 	if (n == 0)
