@@ -14,9 +14,10 @@ struct merge_heap {
 	uint32_t max;
 };
 
+/* Without a branch: which child comes first is as good as random, and a wrong guess costs more than the comparison. */
 static bool before(struct merge_entry a, struct merge_entry b)
 {
-	return a.ts_ns != b.ts_ns ? a.ts_ns < b.ts_ns : a.run < b.run;
+	return (a.ts_ns < b.ts_ns) | ((a.ts_ns == b.ts_ns) & (a.run < b.run));
 }
 
 struct merge_heap *merge_heap_new(uint32_t max_runs)
@@ -80,8 +81,8 @@ static void sink(struct merge_heap *h, struct merge_entry e)
 		size_t child = 2 * i + 1;
 		if (child >= h->count)
 			break;
-		if (child + 1 < h->count && before(h->entries[child + 1], h->entries[child]))
-			child++;
+		if (child + 1 < h->count)
+			child += before(h->entries[child + 1], h->entries[child]);
 		if (!before(h->entries[child], e))
 			break;
 		h->entries[i] = h->entries[child];
