@@ -1,5 +1,7 @@
+#include <endian.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "packet/pcapng.h"
 #include "packet/pcapng_format.h"
@@ -371,19 +373,25 @@ static int block_read(struct pcapng_reader *r, uint32_t type, struct body *b,
 	}
 }
 
-/* Byte order of the block that starts the window: its own for a section header, else the section's. */
+static uint32_t load_u32(const uint8_t *p, bool big)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return big ? be32toh(v) : le32toh(v);
+}
+
+/* Byte order of the block that starts the window (PCAPNG_BLOCK_OVERHEAD_BYTES or more): its own for a section header, else the section's. */
 static int byte_order(const struct pcapng_reader *r, struct bytes window, bool *ret_big,
 		      struct error *err)
 {
-	struct cursor c = cursor_over(window);
-	if (cursor_u32le(&c) != PCAPNG_TYPE_SECTION) {
+	if (load_u32(window.p, false) != PCAPNG_TYPE_SECTION) {
 		*ret_big = r->big;
 		return r->in_section ? 0
 				     : error_set(err, EC_EFORMAT,
 						 "does not begin with a pcapng section header");
 	}
-	cursor_skip(&c, 4);
-	uint32_t magic = cursor_u32le(&c);
+	uint32_t magic = load_u32(window.p + 8, false);
 	if (magic != PCAPNG_BYTE_ORDER_MAGIC && magic != __builtin_bswap32(PCAPNG_BYTE_ORDER_MAGIC))
 		return error_set(err, EC_EFORMAT, "byte-order magic %08" PRIx32 " is not known",
 				 magic);
@@ -401,8 +409,7 @@ int pcapng_read(struct pcapng_reader *r, struct bytes window, struct pcapng_bloc
 	int rc = byte_order(r, window, &big, err);
 	if (rc < 0)
 		return rc;
-	struct body head = {cursor_over(window), big};
-	uint32_t type = body_u32(&head), total = body_u32(&head);
+	uint32_t type = load_u32(window.p, big), total = load_u32(window.p + 4, big);
 	if (total < PCAPNG_BLOCK_OVERHEAD_BYTES || total % 4 != 0 || total > PCAPNG_BLOCK_MAX)
 		return error_set(err, EC_EFORMAT,
 				 "block of type %" PRIu32 " has length %" PRIu32
@@ -410,14 +417,15 @@ int pcapng_read(struct pcapng_reader *r, struct bytes window, struct pcapng_bloc
 				 type, total, PCAPNG_BLOCK_MAX);
 	if (window.n < total)
 		return EC_EEND;
-	struct body content = {
-		cursor_over(cursor_take(&head.c, total - PCAPNG_BLOCK_OVERHEAD_BYTES)), big};
-	uint32_t tail = body_u32(&head);
+	uint32_t tail = load_u32(window.p + total - 4, big);
 	if (tail != total)
 		return error_set(err, EC_EFORMAT,
 				 "block of type %" PRIu32 " has length %" PRIu32
 				 " in front and %" PRIu32 " behind",
 				 type, total, tail);
+	struct body content = {
+		cursor_over((struct bytes){window.p + 8, total - PCAPNG_BLOCK_OVERHEAD_BYTES}),
+		big};
 	rc = block_read(r, type, &content, &block, err);
 	if (rc < 0)
 		return rc;
