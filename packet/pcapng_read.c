@@ -256,36 +256,43 @@ static int interface_read(struct pcapng_reader *r, struct body *b, struct pcapng
 	return 0;
 }
 
+/* *ret is written in place and once: to copy what was just written in small pieces stalls the processor. */
 static int packet_read(const struct pcapng_reader *r, struct body *b, struct pcapng_block *ret,
 		       struct error *err)
 {
 	uint32_t index = body_u32(b);
 	uint64_t units = body_time(b);
 	uint32_t captured = body_u32(b);
-	struct pcapng_packet *p = &ret->packet;
-	p->interface = index;
-	p->wire_bytes = body_u32(b);
-	p->data = cursor_take(&b->c, captured);
+	uint32_t wire_bytes = body_u32(b);
+	struct bytes data = cursor_take(&b->c, captured), comment = {0};
+	int64_t ts_ns;
 	cursor_skip(&b->c, (0u - captured) & 3u);
 	if (!cursor_ok(&b->c))
 		return error_set(err, EC_EFORMAT, "packet of %" PRIu32 " bytes passes its block",
 				 captured);
-	if (captured > PCAPNG_SNAPLEN_MAX || captured > p->wire_bytes)
+	if (captured > PCAPNG_SNAPLEN_MAX || captured > wire_bytes)
 		return error_set(err, EC_EFORMAT,
 				 "captured length %" PRIu32 " exceeds the original %" PRIu32
 				 " or the limit %d",
-				 captured, p->wire_bytes, PCAPNG_SNAPLEN_MAX);
+				 captured, wire_bytes, PCAPNG_SNAPLEN_MAX);
 	const struct reader_interface *i = interface_of(r, index, err);
 	if (!i)
 		return EC_EFORMAT;
-	int rc = time_to_ns(i, units, &p->ts_ns, err);
-	if (rc == 0)
-		rc = comment_read(b, &ret->comment, err);
+	int rc = time_to_ns(i, units, &ts_ns, err);
+	if (rc == 0 && b->c.n > 0)
+		rc = comment_read(b, &comment, err);
 	if (rc < 0)
 		return rc;
-	ret->kind = PCAPNG_PACKET;
-	ret->interface = index;
-	ret->link_type = i->link_type;
+	*ret = (struct pcapng_block){
+		.kind = PCAPNG_PACKET,
+		.packet = {.interface = index,
+			   .ts_ns = ts_ns,
+			   .wire_bytes = wire_bytes,
+			   .data = data},
+		.interface = index,
+		.link_type = i->link_type,
+		.comment = comment,
+	};
 	return 0;
 }
 
@@ -355,22 +362,28 @@ static int statistics_read(const struct pcapng_reader *r, struct body *b, struct
 	return 0;
 }
 
-static int block_read(struct pcapng_reader *r, uint32_t type, struct body *b,
+/* A block that is no packet. Returns 0 with *ret, or a code with *ret as it was. */
+static int other_read(struct pcapng_reader *r, uint32_t type, struct body *b,
 		      struct pcapng_block *ret, struct error *err)
 {
+	struct pcapng_block block = {.kind = PCAPNG_OTHER};
+	int rc = 0;
 	switch (type) {
 	case PCAPNG_TYPE_SECTION:
-		return section_read(r, b, ret, err);
+		rc = section_read(r, b, &block, err);
+		break;
 	case PCAPNG_TYPE_INTERFACE:
-		return interface_read(r, b, ret, err);
-	case PCAPNG_TYPE_ENHANCED_PACKET:
-		return packet_read(r, b, ret, err);
+		rc = interface_read(r, b, &block, err);
+		break;
 	case PCAPNG_TYPE_STATISTICS:
-		return statistics_read(r, b, ret, err);
+		rc = statistics_read(r, b, &block, err);
+		break;
 	default: /* type comes from the file; readers skip what they do not know */
-		ret->kind = PCAPNG_OTHER;
-		return 0;
+		break;
 	}
+	if (rc == 0)
+		*ret = block;
+	return rc;
 }
 
 static uint32_t load_u32(const uint8_t *p, bool big)
@@ -402,7 +415,6 @@ static int byte_order(const struct pcapng_reader *r, struct bytes window, bool *
 int pcapng_read(struct pcapng_reader *r, struct bytes window, struct pcapng_block *ret,
 		size_t *ret_used, struct error *err)
 {
-	struct pcapng_block block = {.kind = PCAPNG_OTHER};
 	bool big = false;
 	if (window.n < PCAPNG_BLOCK_OVERHEAD_BYTES)
 		return EC_EEND;
@@ -426,10 +438,9 @@ int pcapng_read(struct pcapng_reader *r, struct bytes window, struct pcapng_bloc
 	struct body content = {
 		cursor_over((struct bytes){window.p + 8, total - PCAPNG_BLOCK_OVERHEAD_BYTES}),
 		big};
-	rc = block_read(r, type, &content, &block, err);
-	if (rc < 0)
-		return rc;
-	*ret = block;
-	*ret_used = total;
-	return 0;
+	rc = type == PCAPNG_TYPE_ENHANCED_PACKET ? packet_read(r, &content, ret, err)
+						 : other_read(r, type, &content, ret, err);
+	if (rc == 0)
+		*ret_used = total;
+	return rc;
 }
