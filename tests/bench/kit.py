@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import statistics
@@ -241,10 +242,14 @@ class Kit:
 
     @staticmethod
     def memory_mib(pid):
-        """Resident memory of a process without memory that it shares with devices (the ring), MiB."""
-        text = Path("/proc/%d/status" % pid).read_text()
-        found = {line.split(":")[0]: line.split()[1] for line in text.splitlines() if line.startswith("Rss")}
-        return (int(found["RssAnon"]) + int(found["RssFile"])) / 1024
+        """Resident memory of a process, its libraries included, without the rings, which are mappings of sockets, MiB."""
+        kib, in_ring = 0, False
+        for line in Path("/proc/%d/smaps" % pid).read_text().splitlines():
+            if re.match("[0-9a-f]+-[0-9a-f]+ ", line):
+                in_ring = "socket:[" in line
+            elif line.startswith("Rss:") and not in_ring:
+                kib += int(line.split()[1])
+        return kib / 1024
 
     def cost_ns(self, cable, pids, count, **traffic):
         """What a packet of this traffic costs, ns of processor time, with the processes `pids` receiving on the cable. Returns it and what the generator says.
