@@ -10,10 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/support/unit.h"
+
+enum { RUNNING_MS_MAX = 10000 };
 
 bool wire_is_permitted(void)
 {
@@ -61,6 +64,23 @@ static int raw_socket(const char *interface)
 	return fd;
 }
 
+/* The kernel gives an end whose peer came up later a queue only after a while, and throws away silently what is sent before. */
+static void wait_running(int socket, const char *interface)
+{
+	struct ifreq r = {0};
+
+	(void)snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", interface);
+	for (int ms = 0; ms < RUNNING_MS_MAX; ms++) {
+		assert_int_equal(ioctl(socket, SIOCGIFFLAGS, &r), 0);
+		if (r.ifr_flags & IFF_RUNNING)
+			break;
+		(void)usleep(1000);
+	}
+	assert_true(r.ifr_flags & IFF_RUNNING);
+	/* changes nothing, but waits for the lock under which the queue is given */
+	assert_int_equal(ioctl(socket, SIOCSIFFLAGS, &r), 0);
+}
+
 void wire_open(struct wire *w, unsigned cables)
 {
 	char command[200], name[16];
@@ -83,6 +103,12 @@ void wire_open(struct wire *w, unsigned cables)
 		wire_run(command);
 		(void)snprintf(name, sizeof(name), "c%u", i);
 		w->back[i] = raw_socket(name);
+	}
+	for (unsigned i = 0; i < cables; i++) {
+		(void)snprintf(name, sizeof(name), "s%u", i);
+		wait_running(w->out[i], name);
+		(void)snprintf(name, sizeof(name), "c%u", i);
+		wait_running(w->back[i], name);
 	}
 	wire_run("ip link set lo up");
 }
