@@ -8,49 +8,10 @@
 
 #include "packet/flow.h"
 #include "tests/support/bpf_interpreter.h"
+#include "tests/support/prefilter_jobs.h"
 #include "tests/support/prng.h"
 #include "tests/support/random_jobs.h"
 #include "tests/support/unit.h"
-
-enum { JOBS_MAX = 300 };
-
-struct jobs {
-	size_t count;
-	struct filter filters[JOBS_MAX];
-	struct scope scopes[JOBS_MAX];
-	struct prefilter_job jobs[JOBS_MAX];
-};
-
-static void jobs_random(struct jobs *j, struct prng *r, size_t count)
-{
-	static const uint32_t snaplens[] = {160, 160, 64, 200, 300, 65535, 262144};
-
-	j->count = count;
-	for (size_t i = 0; i < count; i++) {
-		j->filters[i] = random_filter(r);
-		j->scopes[i] = random_scope(r);
-		j->jobs[i] = (struct prefilter_job){&j->filters[i], &j->scopes[i],
-						    snaplens[prng_below(r, ARRAY_LEN(snaplens))]};
-	}
-}
-
-static void jobs_free(struct jobs *j)
-{
-	for (size_t i = 0; i < j->count; i++)
-		scope_fini(&j->scopes[i]);
-}
-
-static struct prefilter *build(const struct jobs *j, enum prefilter_view view,
-			       enum direction direction, enum prefilter_level level, size_t limit)
-{
-	struct prefilter *p = malloc(sizeof(*p));
-	struct prefilter_input in = {view, direction, j->jobs, j->count, level, limit};
-
-	prefilter_build(&in, p);
-	assert_true(p->code.n >= 1 && p->code.n <= limit);
-	assert_true(p->level >= level);
-	return p;
-}
 
 /* The packet as the kernel's filter sees it, for a packet as libpcap hands it out. metadata: the outer tag, if there is one, was taken out
  * of the bytes. */
@@ -79,46 +40,22 @@ static struct bpf_packet kernel_view(uint32_t link_type, const struct packet_bui
 	return p;
 }
 
-static enum prefilter_view view_of(uint32_t link_type)
-{
-	return link_type == LINK_ETHERNET ? PREFILTER_VIEW_ETHERNET
-	       : link_type == LINK_RAW    ? PREFILTER_VIEW_RAW
-					  : PREFILTER_VIEW_COOKED;
-}
-
-/* The smallest copy length with which all jobs that want the packet are served; 0: none wants it. */
-static uint32_t length_wanted(const struct jobs *j, uint32_t link_type, struct bytes packet)
-{
-	struct flow f;
-	uint32_t wanted = 0;
-
-	if (flow_parse(link_type, packet, &f) < 0)
-		return 0;
-	for (size_t i = 0; i < j->count; i++) {
-		if (!filter_match(&j->filters[i], &f) || !filter_in_scope(&j->scopes[i], &f))
-			continue;
-		uint32_t length = j->jobs[i].snaplen_bytes;
-		length = length < FLOW_BYTES_MAX ? FLOW_BYTES_MAX : length;
-		wanted = length > wanted ? length : wanted;
-	}
-	return wanted;
-}
-
 struct tally {
 	uint64_t packets, wanted, rejected;
 };
 
-static void check_packets(const struct jobs *j, struct prng *r, uint32_t link_type,
+static void check_packets(const struct prefilter_jobs *j, struct prng *r, uint32_t link_type,
 			  enum prefilter_level level, size_t limit, struct tally *t)
 {
-	struct prefilter *p = build(j, view_of(link_type), DIRECTION_IN, level, limit);
+	struct prefilter *p =
+		prefilter_of(j, prefilter_view_of(link_type), DIRECTION_IN, level, limit);
 
 	for (int i = 0; i < 200; i++) {
 		struct packet_builder b, tmp;
 		put_random_packet(&b, r, link_type);
 		struct bpf_packet seen = kernel_view(link_type, &b, prng_one_in(r, 2), &tmp);
 		uint32_t got = bpf_run(prefilter_program(p), &seen);
-		uint32_t wanted = length_wanted(j, link_type, packet_bytes(&b));
+		uint32_t wanted = prefilter_jobs_want(j, link_type, packet_bytes(&b));
 		if (got < wanted)
 			fail_msg("%s: copies %u bytes of a packet whose jobs want %u",
 				 prefilter_level_text(p->level), got, wanted);
@@ -134,7 +71,7 @@ static void test_never_rejects_what_is_wanted(void **state)
 {
 	static const uint32_t links[] = {LINK_ETHERNET, LINK_RAW, LINK_LINUX_SLL};
 	struct prng r = prng_start("prefilter");
-	struct jobs *j = calloc(1, sizeof(*j));
+	struct prefilter_jobs *j = calloc(1, sizeof(*j));
 	(void)state;
 
 	for (enum prefilter_level level = PREFILTER_EXACT; level <= PREFILTER_ALL; level++) {
@@ -144,11 +81,12 @@ static void test_never_rejects_what_is_wanted(void **state)
 							  : BPF_CODE_MAX;
 			uint32_t link = links[prng_below(&r, ARRAY_LEN(links))];
 			bool small = prng_one_in(&r, 2);
-			jobs_random(j, &r,
-				    small ? 1 + (size_t)prng_below(&r, 3)
-					  : 1 + (size_t)prng_below(&r, JOBS_MAX));
+			prefilter_jobs_random(
+				j, &r,
+				small ? 1 + (size_t)prng_below(&r, 3)
+				      : 1 + (size_t)prng_below(&r, PREFILTER_JOBS_MAX));
 			check_packets(j, &r, link, level, limit, small ? &few : &many);
-			jobs_free(j);
+			prefilter_jobs_free(j);
 		}
 		/* the test met wanted and rejected packets, else it showed nothing */
 		assert_true(few.wanted > few.packets / 50 && many.wanted > many.packets / 4);
@@ -172,7 +110,7 @@ static struct filter filter_of(unsigned fields, const char *source, const char *
 /* A set of exact 5-tuples: nothing but their packets passes. */
 static void test_exact_is_exact(void **state)
 {
-	struct jobs *j = calloc(1, sizeof(*j));
+	struct prefilter_jobs *j = calloc(1, sizeof(*j));
 	struct packet_builder b = {0};
 	(void)state;
 
@@ -189,8 +127,8 @@ static void test_exact_is_exact(void **state)
 		j->scopes[i].unrestricted = true;
 		j->jobs[i] = (struct prefilter_job){&j->filters[i], &j->scopes[i], 160};
 	}
-	struct prefilter *p =
-		build(j, PREFILTER_VIEW_ETHERNET, DIRECTION_INOUT, PREFILTER_EXACT, BPF_CODE_MAX);
+	struct prefilter *p = prefilter_of(j, PREFILTER_VIEW_ETHERNET, DIRECTION_INOUT,
+					   PREFILTER_EXACT, BPF_CODE_MAX);
 	assert_int_equal(p->level, PREFILTER_EXACT);
 	put_ethernet(&b, 0x0800);
 	put_ipv4(&b, 6, 8);
@@ -267,9 +205,9 @@ static void test_levels(void **state)
 
 static void test_no_jobs_reject_all(void **state)
 {
-	struct jobs *j = calloc(1, sizeof(*j));
-	struct prefilter *p =
-		build(j, PREFILTER_VIEW_ETHERNET, DIRECTION_INOUT, PREFILTER_EXACT, BPF_CODE_MAX);
+	struct prefilter_jobs *j = calloc(1, sizeof(*j));
+	struct prefilter *p = prefilter_of(j, PREFILTER_VIEW_ETHERNET, DIRECTION_INOUT,
+					   PREFILTER_EXACT, BPF_CODE_MAX);
 	struct packet_builder b = {0};
 	(void)state;
 
@@ -291,7 +229,7 @@ static void test_direction(void **state)
 	} cases[] = {{DIRECTION_IN, true, false},
 		     {DIRECTION_OUT, false, true},
 		     {DIRECTION_INOUT, true, true}};
-	struct jobs *j = calloc(1, sizeof(*j));
+	struct prefilter_jobs *j = calloc(1, sizeof(*j));
 	struct packet_builder b = {0};
 	(void)state;
 
@@ -303,8 +241,8 @@ static void test_direction(void **state)
 	j->jobs[0] = (struct prefilter_job){&j->filters[0], &j->scopes[0], 160};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		for (enum prefilter_level l = PREFILTER_EXACT; l <= PREFILTER_ALL; l++) {
-			struct prefilter *p = build(j, PREFILTER_VIEW_ETHERNET, cases[i].direction,
-						    l, BPF_CODE_MAX);
+			struct prefilter *p = prefilter_of(j, PREFILTER_VIEW_ETHERNET,
+							   cases[i].direction, l, BPF_CODE_MAX);
 			struct bpf_packet in = {packet_bytes(&b), 0x0800, PACKET_HOST};
 			struct bpf_packet other = {packet_bytes(&b), 0x0800, PACKET_OTHERHOST};
 			struct bpf_packet out = {packet_bytes(&b), 0x0800, PACKET_OUTGOING};
@@ -320,7 +258,7 @@ static void test_direction(void **state)
 /* Not IP is nobody's. */
 static void test_arp_is_rejected(void **state)
 {
-	struct jobs *j = calloc(1, sizeof(*j));
+	struct prefilter_jobs *j = calloc(1, sizeof(*j));
 	struct packet_builder b = {0};
 	(void)state;
 
@@ -331,7 +269,7 @@ static void test_arp_is_rejected(void **state)
 	put_zeros(&b, 46);
 	for (enum prefilter_level l = PREFILTER_EXACT; l <= PREFILTER_IP; l++) {
 		struct prefilter *p =
-			build(j, PREFILTER_VIEW_ETHERNET, DIRECTION_IN, l, BPF_CODE_MAX);
+			prefilter_of(j, PREFILTER_VIEW_ETHERNET, DIRECTION_IN, l, BPF_CODE_MAX);
 		struct bpf_packet seen = {.data = packet_bytes(&b)};
 		assert_int_equal(bpf_run(prefilter_program(p), &seen), 0);
 		free(p);
@@ -351,37 +289,56 @@ static uint32_t kernel_run(const int pair[2], struct bytes packet)
 	return n > 0 ? (uint32_t)n : 0;
 }
 
-/* The kernel takes the programs, and does with a packet what our interpreter does. */
+/* The kernel takes the programs of every level, does with a packet what our interpreter does, and never rejects one that a job wants. */
+static void kernel_check(struct prng *r, struct prefilter_jobs *j, enum prefilter_level level,
+			 struct tally *t)
+{
+	uint32_t link = prng_one_in(r, 2) ? LINK_RAW : LINK_ETHERNET;
+	size_t limit = prng_one_in(r, 4) ? 16 + (size_t)prng_below(r, 1000) : BPF_CODE_MAX;
+	struct prefilter *p = prefilter_of(j, prefilter_view_of(link), DIRECTION_IN, level, limit);
+	struct sock_fprog prog = prefilter_program(p);
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
+	if (setsockopt(pair[1], SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0)
+		fail_msg("%u instructions: %m", prog.len);
+	for (int i = 0; i < 100; i++) {
+		struct packet_builder b;
+		put_random_packet(&b, r, link);
+		if (b.n == 0)
+			continue;
+		struct bpf_packet seen = {.data = packet_bytes(&b)};
+		uint32_t want = bpf_run(prog, &seen), n = (uint32_t)b.n;
+		uint32_t got = kernel_run(pair, packet_bytes(&b));
+		uint32_t wanted = prefilter_jobs_want(j, link, packet_bytes(&b));
+		assert_int_equal(got, want < n ? want : n);
+		assert_true(got >= (wanted < n ? wanted : n));
+		t->packets++;
+		t->wanted += wanted > 0;
+		t->rejected += got == 0;
+	}
+	free(p);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+/* What needs a packet's metadata, and cooked views, is in tests/integration/engine/test_prefilter.c. */
 static void test_the_kernel_agrees(void **state)
 {
 	struct prng r = prng_start("prefilter in the kernel");
-	struct jobs *j = calloc(1, sizeof(*j));
-	int pair[2];
+	struct prefilter_jobs *j = calloc(1, sizeof(*j));
 	(void)state;
 
-	for (int round = 0; round < 60; round++) {
-		uint32_t link = prng_one_in(&r, 3) ? LINK_RAW : LINK_ETHERNET;
-		assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
-		jobs_random(j, &r, (size_t)prng_below(&r, 40));
-		struct prefilter *p =
-			build(j, view_of(link), DIRECTION_IN, PREFILTER_EXACT, BPF_CODE_MAX);
-		struct sock_fprog prog = prefilter_program(p);
-		if (setsockopt(pair[1], SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) < 0)
-			fail_msg("%u instructions: %m", prog.len);
-		for (int i = 0; i < 100; i++) {
-			struct packet_builder b;
-			put_random_packet(&b, &r, link);
-			if (b.n == 0)
-				continue;
-			struct bpf_packet seen = {.data = packet_bytes(&b)};
-			uint32_t want = bpf_run(prog, &seen);
-			want = want < b.n ? want : (uint32_t)b.n;
-			assert_int_equal(kernel_run(pair, packet_bytes(&b)), want);
+	for (enum prefilter_level level = PREFILTER_EXACT; level <= PREFILTER_ALL; level++) {
+		struct tally t = {0};
+		for (int round = 0; round < 40; round++) {
+			prefilter_jobs_random(j, &r, (size_t)prng_below(&r, 40));
+			kernel_check(&r, j, level, &t);
+			prefilter_jobs_free(j);
 		}
-		free(p);
-		jobs_free(j);
-		close(pair[0]);
-		close(pair[1]);
+		assert_true(t.wanted > t.packets / 10);
+		if (level <= PREFILTER_COARSE)
+			assert_true(t.rejected > t.packets / 20);
 	}
 	free(j);
 }
