@@ -305,6 +305,128 @@ static void test_short_packets(void **state)
 	}
 }
 
+/* Packets of one kind, and how many of them were selected. */
+struct cell {
+	uint64_t n, taken;
+};
+
+/* Where the chi-square distribution has z standard normal deviations: Wilson and Hilferty, "The distribution of chi-square", Proc. Natl.
+ * Acad. Sci. 17 (1931). */
+static double chi_square_at(double df, double z)
+{
+	double root = 1 - 2 / (9 * df) + z * sqrt(2 / (9 * df));
+	return df * root * root * root;
+}
+
+/* Every kind is selected with probability p, no more evenly and no less than chance does it: Pearson's chi-square, two-sided
+ * significance 2e-6. */
+static void assert_chi_square(const char *what, const struct cell *cells, size_t count, double p,
+			      size_t df)
+{
+	const double z = 4.753; /* one-sided 1e-6 */
+	double sum = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		double expected = (double)cells[i].n * p;
+		double off = (double)cells[i].taken - expected;
+		assert_true(expected * (1 - p) >= 5); /* else it is not distributed so */
+		sum += off * off / (expected * (1 - p));
+	}
+	double low = fmax(chi_square_at((double)df, -z), 0), high = chi_square_at((double)df, z);
+	print_message("%s: chi-square %.1f, %zu degrees of freedom, may be %.1f..%.1f\n", what, sum,
+		      df, low, high);
+	if (sum < low || sum > high)
+		fail_msg("%s is not what chance does", what);
+}
+
+static void count(struct cell *cell, bool taken)
+{
+	cell->n++;
+	cell->taken += taken;
+}
+
+/* Selected as often early as late, and whatever was done with the five packets before. */
+static void test_uniform_probabilistic_is_random(void **state)
+{
+	enum { BLOCKS = 200, BLOCK = 2000, HISTORIES = 32 };
+	static const struct {
+		const char *text;
+		double p;
+	} cases[] = {{"uniform-probabilistic:0.5", 0.5}, {"uniform-probabilistic:0.25", 0.25}};
+	struct prng r = prng_start("uniform-probabilistic, chi-square");
+	struct packet_builder b;
+	(void)state;
+
+	put_random(&b, &r, false);
+	for (size_t c = 0; c < ARRAY_LEN(cases); c++) {
+		struct selection by_chance = selection_of(cases[c].text);
+		struct cell blocks[BLOCKS] = {0}, after[HISTORIES] = {0};
+		struct selector s;
+		unsigned history = 0;
+		selector_init(&s, &by_chance, prng_u64(&r));
+		for (unsigned i = 0; i < BLOCKS * BLOCK; i++) {
+			bool now = take(&s, &b);
+			count(&blocks[i / BLOCK], now);
+			count(&after[history], now);
+			history = (history << 1 | now) % HISTORIES;
+		}
+		assert_chi_square("shares of blocks", blocks, BLOCKS, cases[c].p, BLOCKS);
+		assert_chi_square("shares by history", after, HISTORIES, cases[c].p, HISTORIES);
+	}
+}
+
+/* Numbered packets of neighbouring hosts, as alike as packets can be: of every host, and of every number's last byte, the same share. */
+static void test_hash_is_random(void **state)
+{
+	enum { CELLS = 256, PACKETS = CELLS * 1000 };
+	struct prng r = prng_start("hash, chi-square");
+	(void)state;
+
+	for (int six = 0; six < 2; six++) {
+		struct cell hosts[CELLS] = {0}, numbers[CELLS] = {0}, both[2] = {0};
+		uint8_t key = (uint8_t)prng_u64(&r);
+		struct selector s = hash_selector("hash:0.1", key);
+		struct selector other = hash_selector("hash:0.1", (uint8_t)(key + 1));
+		struct packet_builder b;
+		put_random(&b, &r, six);
+		for (unsigned i = 0; i < PACKETS; i++) {
+			unsigned host = i / CELLS % CELLS;
+			b.p[six ? 14 + 23 : 14 + 15] = (uint8_t)host;
+			b.p[14 + (six ? 40 : 20) + 8] = (uint8_t)(i >> 16);
+			b.p[14 + (six ? 40 : 20) + 9] = (uint8_t)i;
+			bool now = take(&s, &b);
+			count(&hosts[host], now);
+			count(&numbers[i % CELLS], now);
+			count(&both[now], take(&other, &b));
+		}
+		assert_chi_square("shares of hosts", hosts, CELLS, 0.1, CELLS);
+		assert_chi_square("shares of numbers", numbers, CELLS, 0.1, CELLS);
+		assert_chi_square("shares by another secret's verdict", both, 2, 0.1, 2);
+	}
+}
+
+/* Every tenth packet of traffic that is mixed by chance: the mix of what is selected is the traffic's. */
+static void test_systematic_count_keeps_the_mix(void **state)
+{
+	enum { KINDS = 16, PACKETS = 200000 };
+	struct prng r = prng_start("systematic-count, chi-square");
+	struct selection by_count = selection_of("systematic-count:3/27");
+	struct cell kinds[KINDS] = {0};
+	struct packet_builder b;
+	struct selector s;
+	(void)state;
+
+	put_random(&b, &r, false);
+	selector_init(&s, &by_count, 0);
+	for (unsigned i = 0; i < PACKETS; i++) {
+		unsigned kind = (unsigned)prng_below(&r, KINDS);
+		b.p[14 + 15] = (uint8_t)kind;
+		count(&kinds[kind], take(&s, &b));
+	}
+	/* how many are selected in all is given: one degree less */
+	assert_chi_square("shares of kinds", kinds, KINDS, 0.1, KINDS - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,6 +439,9 @@ int main(void)
 		cmocka_unit_test(test_hash_fields_count),
 		cmocka_unit_test(test_fragments),
 		cmocka_unit_test(test_short_packets),
+		cmocka_unit_test(test_uniform_probabilistic_is_random),
+		cmocka_unit_test(test_hash_is_random),
+		cmocka_unit_test(test_systematic_count_keeps_the_mix),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
