@@ -3,9 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/limits.h"
 #include "tests/support/prng.h"
 #include "tests/support/random_jobs.h"
 #include "tests/support/unit.h"
+
+/* Of so many random numbers below their own count or a little more, hardly ever are more than a dozen the same. */
+enum { LIST_MAX = 24 };
 
 static struct prefix prefix_of(const char *text)
 {
@@ -48,6 +52,23 @@ static size_t list_length(const struct classifier_rule *list)
 	for (; list; list = list->next_match)
 		n++;
 	return n;
+}
+
+/* The longest list in the table: how many keys a probe looks at in the worst case. All that is in the table must be of these rules. */
+static size_t longest_list(const struct classifier_rule *rules, size_t count)
+{
+	size_t longest = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		for (size_t k = 0; k < rules[i].count; k++) {
+			size_t n = 0;
+			for (const struct classifier_key *key = &rules[i].keys[k]; key;
+			     key = key->next)
+				n++;
+			longest = n > longest ? n : longest;
+		}
+	}
+	return longest;
 }
 
 static void test_empty(void **state)
@@ -116,6 +137,7 @@ static void test_wide_scopes_are_no_scan(void **state)
 		classifier_insert(c, &rules[j]);
 	}
 	assert_int_equal(c->active_count, 2); /* /24 of the source and /24 of the destination */
+	assert_true(longest_list(rules, JOBS) <= LIST_MAX);
 	struct flow f = flow_between("11.7.49.1", "11.8.0.255", 6, 1, 2);
 	struct classifier_rule *list = classifier_match(c, &f);
 	assert_int_equal(list_length(list), 2);
@@ -125,6 +147,63 @@ static void test_wide_scopes_are_no_scan(void **state)
 	}
 	assert_int_equal(c->active_count, 0);
 	free(rules);
+	classifier_end(c);
+}
+
+static struct prefix wide_prefix(struct prng *r)
+{
+	bool six = prng_one_in(r, 2);
+	struct address a = {.family = six ? ADDRESS_V6 : ADDRESS_V4};
+
+	for (size_t i = 0; i < (six ? 16 : 4); i++)
+		a.b[i] = (uint8_t)prng_u64(r);
+	/* shorter ones are not many */
+	return prefix_around(a, 16 + (unsigned)prng_below(r, six ? 113 : 17));
+}
+
+/* Tenants with as many prefixes as may be, of all lengths and both families: as many probes as there are lengths in use, each of them short,
+ * and every packet finds its tenants. */
+static void test_the_widest_scopes_are_no_scan(void **state)
+{
+	/* 16, 20, 24, 28, 32, 40, 48, 56, 64, 96, 128: see tuple_prefix_len */
+	enum { JOBS = 16, LENGTHS = 11, PACKETS = 2000 };
+	struct classifier *c = classifier_of((size_t)2 * JOBS * LIMIT_PREFIXES_PER_ACCOUNT);
+	struct prefix *prefixes = calloc(LIMIT_PREFIXES_PER_ACCOUNT, sizeof(*prefixes));
+	struct classifier_rule rules[JOBS];
+	struct prng r = prng_start("widest scopes");
+	struct filter every = {0};
+	(void)state;
+
+	for (unsigned j = 0; j < JOBS; j++) {
+		struct scope s;
+		for (unsigned i = 0; i < LIMIT_PREFIXES_PER_ACCOUNT; i++)
+			prefixes[i] = wide_prefix(&r);
+		assert_int_equal(scope_init(&s, false, prefixes, LIMIT_PREFIXES_PER_ACCOUNT), 0);
+		assert_int_equal(classifier_rule_init(&rules[j], &every, &s, &rules[j]), 0);
+		scope_fini(&s);
+		classifier_insert(c, &rules[j]);
+	}
+	assert_int_equal(c->active_count, 2 * LENGTHS);
+	assert_true(longest_list(rules, JOBS) <= LIST_MAX);
+	for (unsigned i = 0; i < PACKETS; i++) {
+		/* the last job's, and perhaps others' */
+		struct prefix p = prefixes[prng_below(&r, LIMIT_PREFIXES_PER_ACCOUNT)];
+		struct flow f = {.source = p.addr, .destination = p.addr, .protocol = 47};
+		size_t wanted = 0;
+		if (prng_one_in(&r, 2))
+			f.destination = wide_prefix(&r).addr;
+		f.destination.family = p.addr.family;
+		for (unsigned j = 0; j < JOBS; j++)
+			wanted += filter_in_scope(&rules[j].scope, &f);
+		assert_true(wanted >= 1);
+		assert_int_equal(list_length(classifier_match(c, &f)), wanted);
+	}
+	for (unsigned j = 0; j < JOBS; j++) {
+		classifier_remove(c, &rules[j]);
+		classifier_rule_fini(&rules[j]);
+	}
+	assert_int_equal(c->active_count, 0);
+	free(prefixes);
 	classifier_end(c);
 }
 
@@ -253,6 +332,7 @@ int main(void)
 		cmocka_unit_test(test_empty),
 		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_wide_scopes_are_no_scan),
+		cmocka_unit_test(test_the_widest_scopes_are_no_scan),
 		cmocka_unit_test(test_equals_linear_scan),
 		cmocka_unit_test(test_same_filter),
 	};
