@@ -9,9 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+from edge_link import Link
 from fake_api import TOKEN, FakeApi
 
 FAKE = os.environ.get("EDGECAP_SAMPLER_FAKE", "")
+HANGING_DISK = os.environ.get("EDGECAP_SAMPLER_HANGING_DISK", "")
 REAL = os.path.join(os.environ.get("EDGECAP_BIN_DIR", ""), "edgecap-sampler")
 
 
@@ -100,6 +102,17 @@ def make_sampler(api, request):
             if sampler.process and sampler.process.poll() is None:
                 sampler.kill()
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+def link():
+    if os.geteuid() != 0:
+        pytest.skip("needs root for a network namespace")
+    try:
+        with Link() as it:
+            yield it
+    except subprocess.CalledProcessError as e:
+        pytest.skip("no network namespaces here: %s" % e.stderr)
 
 
 @pytest.hookimpl(hookwrapper=True)

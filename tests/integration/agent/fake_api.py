@@ -30,6 +30,7 @@ class Job:
         self.stop = False
         self.open = True
         self.prefixes = ["192.0.2.0/24"]
+        self.filter = {}
         self.told_at = 0.0
         self.granted = {}
         self.last = None  # as reported
@@ -253,7 +254,7 @@ class FakeApi:
                     job.told_at = now
                 continue
             out["scopes"].append({"unrestricted": False, "prefixes": job.prefixes})
-            part.update(desired="stop" if job.stop else "run", filter={}, scope=len(out["scopes"]) - 1,
+            part.update(desired="stop" if job.stop else "run", filter=job.filter, scope=len(out["scopes"]) - 1,
                         snaplen_bytes=160, packet_limit=job.packet_limit, byte_limit=0,
                         time_limit_us=int(job.time_limit_s * 1e6), selection={"method": "none"},
                         chunk_bytes=262144, chunk_age_ms=1000,

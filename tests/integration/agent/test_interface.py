@@ -1,64 +1,15 @@
 """The whole sampler with its real engine, on a veth pair that carries its own connections as well."""
 
-import os
 import socket
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from conftest import REAL
+from edge_link import ip
 from fake_api import FakeApi, packets, pcap
 
 PORT = 4444
-
-
-def ip(*words):
-    subprocess.run(["ip", *words], check=True, capture_output=True)
-
-
-class Link:
-    """A namespace with one end of a veth pair: the edge host. The other end is in this namespace."""
-
-    def __init__(self):
-        number = os.getpid()
-        self.name = "eca%d" % number
-        net = "100.126.%d.%d" % (number >> 6 & 255, (number & 63) * 4)
-        base = net.rsplit(".", 1)
-        self.here, self.there = ("%s.%d" % (base[0], int(base[1]) + i) for i in (1, 2))
-        self.prefix = net + "/30"
-
-    def __enter__(self):
-        ip("netns", "add", self.name)
-        try:
-            ip("link", "add", self.name, "type", "veth", "peer", "name", "up0", "netns", self.name)
-            ip("addr", "add", self.here + "/30", "dev", self.name)
-            ip("link", "set", self.name, "up")
-            ip("-n", self.name, "addr", "add", self.there + "/30", "dev", "up0")
-            ip("-n", self.name, "link", "set", "up0", "up")
-            ip("-n", self.name, "link", "set", "lo", "up")
-        except subprocess.CalledProcessError:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        subprocess.run(["ip", "link", "del", self.name], capture_output=True)
-        ip("netns", "del", self.name)
-
-    def command(self):
-        return ["ip", "netns", "exec", self.name, REAL]
-
-
-@pytest.fixture
-def link():
-    if os.geteuid() != 0:
-        pytest.skip("needs root for a network namespace")
-    try:
-        with Link() as it:
-            yield it
-    except subprocess.CalledProcessError as e:
-        pytest.skip("no network namespaces here: %s" % e.stderr)
 
 
 def send(link, count, pause_s=0.002):
@@ -77,7 +28,7 @@ def test_own_connections_are_not_captured(link, make_sampler, direction):
     """Everything of the link's prefix is wanted, and sync and uploads go over the link: only the others' packets are
     in the chunks, not even a SYN-ACK of ours."""
     with FakeApi(address=link.here) as api:
-        sampler = make_sampler(link.command())
+        sampler = make_sampler(link.command(REAL))
         sampler.api = api
         sampler.start(EDGECAP_INTERFACES="up0", EDGECAP_DIRECTION=direction)
         api.wait(lambda: api.up, 20)
@@ -104,7 +55,7 @@ def test_own_connections_are_not_captured(link, make_sampler, direction):
 
 def test_privileges_of_the_capture_threads(link, make_sampler):
     with FakeApi(address=link.here) as api:
-        sampler = make_sampler(link.command())
+        sampler = make_sampler(link.command(REAL))
         sampler.api = api
         sampler.start(EDGECAP_INTERFACES="up0")
         job = api.post(pcap(), time_limit_s=1)
@@ -123,7 +74,7 @@ def test_privileges_of_the_capture_threads(link, make_sampler):
 
 
 def test_an_interface_that_does_not_exist(link, make_sampler):
-    sampler = make_sampler(link.command())
+    sampler = make_sampler(link.command(REAL))
     sampler.start(EDGECAP_INTERFACES="up0,nothere0")
     assert sampler.process.wait(20) == 1
     assert "EDGECAP_INTERFACES" in sampler.log() and "nothere0" in sampler.log()
@@ -132,7 +83,7 @@ def test_an_interface_that_does_not_exist(link, make_sampler):
 def test_an_interface_that_goes_away_ends_the_process(link, make_sampler):
     """Its ring cannot be opened again without privileges: the part fails and says why, and a supervisor starts us anew."""
     with FakeApi(address=link.here) as api:
-        sampler = make_sampler(link.command())
+        sampler = make_sampler(link.command(REAL))
         sampler.api = api
         ip("-n", link.name, "link", "add", "gone0", "type", "veth", "peer", "name", "gone1")
         ip("-n", link.name, "link", "set", "gone0", "up")
