@@ -12,6 +12,7 @@
 
 enum {
 	CLASSES_MAX = 4,                 /* different copy lengths */
+	FIELDS_MAX = 32,                 /* above every bit of enum filter_field */
 	ARENA_BYTES = 256 * 1024 * 1024, /* a thousand jobs with scopes of thousands of prefixes */
 	SCORE_SCOPE = 16,                /* a filter this selective needs no help of the scope */
 	COARSE_BITS_V4 = 16,
@@ -20,10 +21,10 @@ enum {
 
 /* A filter without scope, and how many bytes of its packets are needed. */
 struct plain {
-	struct filter filter;
-	uint32_t class;      /* index into lengths */
-	unsigned best_field; /* one of enum filter_field; 0: it keeps nothing out */
-	uint8_t family;      /* 0: both */
+	const struct filter *filter; /* the job's, or in the arena */
+	uint32_t class;              /* index into lengths */
+	unsigned best_field;         /* one of enum filter_field; 0: it keeps nothing out */
+	uint8_t family;              /* 0: both */
 };
 
 struct builder {
@@ -35,6 +36,8 @@ struct builder {
 	uint32_t class_count;
 	struct plain *plains;
 	size_t plain_count, plain_cap;
+	/* how many of a class are looked up by a field, 0: by none; for IPv4, for IPv6 */
+	size_t looked_up[CLASSES_MAX][FIELDS_MAX][2];
 };
 
 const char *prefilter_level_text(enum prefilter_level level)
@@ -134,49 +137,73 @@ static uint8_t filter_family(const struct filter *f)
 	return f->fields & FILTER_DESTINATION_ADDRESS ? f->destination.addr.family : 0;
 }
 
-static int plain_add(struct builder *b, const struct filter *f, uint32_t class)
+static bool is_of_family(const struct plain *p, uint8_t family)
 {
-	if (b->plain_count == b->plain_cap) {
-		size_t cap = b->plain_cap ? 2 * b->plain_cap : 64;
-		struct plain *grown = arena_calloc(&b->arena, cap, sizeof(*grown));
-		if (!grown)
-			return EC_ENOMEM;
-		if (b->plain_count)
-			memcpy(grown, b->plains, b->plain_count * sizeof(*grown));
-		b->plains = grown;
-		b->plain_cap = cap;
-	}
-	unsigned score;
-	b->plains[b->plain_count++] = (struct plain){
-		.filter = *f,
+	return p->family == 0 || p->family == family;
+}
+
+static size_t *looked_up(struct builder *b, uint8_t family, uint32_t class, unsigned field)
+{
+	return &b->looked_up[class][field][family == ADDRESS_V6];
+}
+
+static int plains_grow(struct builder *b)
+{
+	size_t cap = b->plain_cap ? 2 * b->plain_cap : b->in->count;
+	struct plain *grown = arena_alloc(&b->arena, cap * sizeof(*grown));
+
+	if (!grown)
+		return EC_ENOMEM;
+	if (b->plain_count)
+		memcpy(grown, b->plains, b->plain_count * sizeof(*grown));
+	b->plains = grown;
+	b->plain_cap = cap;
+	return 0;
+}
+
+static int plain_add(struct builder *b, const struct filter *f, unsigned field, uint32_t class)
+{
+	if (b->plain_count == b->plain_cap && plains_grow(b) < 0)
+		return EC_ENOMEM;
+	struct plain *p = &b->plains[b->plain_count++];
+	*p = (struct plain){
+		.filter = f,
 		.class = class,
-		.best_field = best_field(f, &score),
+		.best_field = field,
 		.family = filter_family(f),
 	};
+	*looked_up(b, ADDRESS_V4, class, field) += is_of_family(p, ADDRESS_V4);
+	*looked_up(b, ADDRESS_V6, class, field) += is_of_family(p, ADDRESS_V6);
 	return 0;
+}
+
+static int reach_add(struct builder *b, const struct reach *reach, uint32_t class)
+{
+	struct filter *copies = arena_alloc(&b->arena, reach->count * sizeof(*copies));
+	unsigned score;
+	int rc = copies ? 0 : EC_ENOMEM;
+
+	for (size_t i = 0; i < reach->count && rc == 0; i++) {
+		copies[i] = reach->filters[i];
+		rc = plain_add(b, &copies[i], best_field(&copies[i], &score), class);
+	}
+	return rc;
 }
 
 /* Any necessary condition of the job will do: its filter alone when that is selective, else with the scope written out. */
 static int job_add(struct builder *b, const struct prefilter_job *job)
 {
 	uint32_t class = class_of(b, copy_length(job->snaplen_bytes));
-	unsigned score;
+	unsigned score, field = best_field(job->filter, &score);
 	struct reach reach;
-	int rc;
 
-	(void)best_field(job->filter, &score);
 	if (job->scope->unrestricted || score >= SCORE_SCOPE)
-		return plain_add(b, job->filter, class);
-	rc = reach_init(&reach, job->filter, job->scope);
-	for (size_t i = 0; i < reach.count && rc == 0; i++)
-		rc = plain_add(b, &reach.filters[i], class);
+		return plain_add(b, job->filter, field, class);
+	int rc = reach_init(&reach, job->filter, job->scope);
+	if (rc == 0)
+		rc = reach_add(b, &reach, class);
 	reach_fini(&reach);
 	return rc;
-}
-
-static bool is_of_family(const struct plain *p, uint8_t family)
-{
-	return p->family == 0 || p->family == family;
 }
 
 static void rule_set_prefix(const struct builder *b, struct prefilter_rule *r,
@@ -245,32 +272,17 @@ static uint8_t field_slot(enum filter_field field)
 	return 0;
 }
 
-/* Is it looked up by this field, or with 0 by none? */
-static bool is_looked_up(const struct plain *p, uint8_t family, uint32_t class, unsigned field)
-{
-	return p->class == class && p->best_field == field && is_of_family(p, family);
-}
-
-/* How many filters of this family and class have this best field, 0: keep nothing out. */
-static size_t plains_count(const struct builder *b, uint8_t family, uint32_t class, unsigned field)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < b->plain_count; i++)
-		n += is_looked_up(&b->plains[i], family, class, field);
-	return n;
-}
-
-/* The same filters as count rules. NULL without memory. */
+/* The count filters of this family and class that have this best field, as rules. NULL without memory. */
 static struct prefilter_rule *rules_gather(struct builder *b, uint8_t family, uint32_t class,
 					   enum filter_field field, size_t count)
 {
-	struct prefilter_rule *rules = arena_calloc(&b->arena, count, sizeof(*rules));
+	struct prefilter_rule *rules = arena_alloc(&b->arena, count * sizeof(*rules));
 	size_t n = 0;
 
 	for (size_t i = 0; i < b->plain_count && rules; i++) {
-		if (is_looked_up(&b->plains[i], family, class, field))
-			rules[n++] = rule_of(b, &b->plains[i].filter, field);
+		const struct plain *p = &b->plains[i];
+		if (p->class == class && p->best_field == field && is_of_family(p, family))
+			rules[n++] = rule_of(b, p->filter, field);
 	}
 	return rules;
 }
@@ -280,12 +292,12 @@ static int class_put(struct builder *b, uint8_t family, uint32_t class, struct b
 {
 	struct bpf_label hit = bpf_ret(b->code, b->lengths[class]);
 
-	if (plains_count(b, family, class, 0) > 0) {
+	if (*looked_up(b, family, class, 0) > 0) {
 		*miss = hit;
 		return 0;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(all_fields); i++) {
-		size_t count = plains_count(b, family, class, all_fields[i]);
+		size_t count = *looked_up(b, family, class, all_fields[i]);
 		if (count == 0)
 			continue;
 		struct prefilter_tree tree = {
@@ -316,7 +328,7 @@ static bool family_wanted(const struct builder *b, uint8_t family, unsigned *ret
 		if (!is_of_family(&b->plains[i], family))
 			continue;
 		wanted = true;
-		*ret_fields |= b->plains[i].filter.fields;
+		*ret_fields |= b->plains[i].filter->fields;
 	}
 	return wanted;
 }
