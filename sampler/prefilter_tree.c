@@ -102,7 +102,7 @@ static int segment_fill(const struct segments *s, const struct word_rules *w, st
 	return 0;
 }
 
-/* End the present segment in front of value `end` (up to 2^32), if it is not empty. */
+/* End the present segment in front of value `end` (up to 2^32), if it is not empty. Neighbours that accept become one. */
 static int segment_end(struct segments *s, const struct word_rules *w, struct arena *arena,
 		       uint64_t end)
 {
@@ -111,7 +111,12 @@ static int segment_end(struct segments *s, const struct word_rules *w, struct ar
 	struct segment *seg = &s->items[s->count++];
 	*seg = (struct segment){.low = (uint32_t)s->next, .point = end - s->next == 1};
 	s->next = end;
-	return segment_fill(s, w, arena, seg);
+	int rc = segment_fill(s, w, arena, seg);
+	if (rc == 0 && seg->accept && s->count > 1 && seg[-1].accept) {
+		seg[-1].point = false;
+		s->count--;
+	}
+	return rc;
 }
 
 /* Leave the innermost ranges that end in front of value. */
