@@ -2,6 +2,7 @@
 
 #include <linux/if_packet.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/arena.h"
 #include "base/error.h"
@@ -27,6 +28,12 @@ struct plain {
 	uint8_t family;              /* 0: both */
 };
 
+/* A job whose scope was written out. */
+struct scoped {
+	const struct prefilter_job *job; /* NULL: a free place */
+	uint32_t class;
+};
+
 struct builder {
 	const struct prefilter_input *in;
 	struct bpf_code *code;
@@ -38,6 +45,8 @@ struct builder {
 	size_t plain_count, plain_cap;
 	/* how many of a class are looked up by a field, 0: by none; for IPv4, for IPv6 */
 	size_t looked_up[CLASSES_MAX][FIELDS_MAX][2];
+	struct scoped *scoped; /* open hash table of scoped_mask + 1 places; NULL: none yet */
+	size_t scoped_mask;
 };
 
 const char *prefilter_level_text(enum prefilter_level level)
@@ -190,6 +199,61 @@ static int reach_add(struct builder *b, const struct reach *reach, uint32_t clas
 	return rc;
 }
 
+static bool prefix_same(const struct prefix *a, const struct prefix *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+static bool filter_same(const struct filter *a, const struct filter *b)
+{
+	return a->fields == b->fields && a->source_port == b->source_port &&
+	       a->destination_port == b->destination_port && a->protocol == b->protocol &&
+	       prefix_same(&a->source, &b->source) && prefix_same(&a->destination, &b->destination);
+}
+
+static bool scope_same(const struct scope *a, const struct scope *b)
+{
+	size_t bytes = a->count * sizeof(*a->prefixes);
+
+	return a->count == b->count && (bytes == 0 || memcmp(a->prefixes, b->prefixes, bytes) == 0);
+}
+
+static size_t scoped_hash(const struct prefilter_job *job)
+{
+	const struct filter *f = job->filter;
+	uint64_t ports = (uint64_t)f->source_port << 16 | f->destination_port;
+	uint64_t seed = ports << 16 | (uint64_t)f->protocol << 8 | f->fields;
+
+	return XXH3_64bits_withSeed(job->scope->prefixes,
+				    job->scope->count * sizeof(*job->scope->prefixes), seed);
+}
+
+static int scoped_init(struct builder *b)
+{
+	size_t places = 2;
+
+	while (places < 2 * b->in->count)
+		places *= 2;
+	b->scoped = arena_calloc(&b->arena, places, sizeof(*b->scoped));
+	b->scoped_mask = places - 1;
+	return b->scoped ? 0 : EC_ENOMEM;
+}
+
+/* Was it written out before? Many jobs of one tenant must not make a program that does not fit. */
+static bool is_repeated(struct builder *b, const struct prefilter_job *job, uint32_t class)
+{
+	for (size_t i = scoped_hash(job) & b->scoped_mask;; i = (i + 1) & b->scoped_mask) {
+		struct scoped *s = &b->scoped[i];
+		if (!s->job) {
+			*s = (struct scoped){job, class};
+			return false;
+		}
+		if (s->class == class && filter_same(s->job->filter, job->filter) &&
+		    scope_same(s->job->scope, job->scope))
+			return true;
+	}
+}
+
 /* Any necessary condition of the job will do: its filter alone when that is selective, else with the scope written out. */
 static int job_add(struct builder *b, const struct prefilter_job *job)
 {
@@ -199,6 +263,10 @@ static int job_add(struct builder *b, const struct prefilter_job *job)
 
 	if (job->scope->unrestricted || score >= SCORE_SCOPE)
 		return plain_add(b, job->filter, field, class);
+	if (!b->scoped && scoped_init(b) < 0)
+		return EC_ENOMEM;
+	if (is_repeated(b, job, class))
+		return 0;
 	int rc = reach_init(&reach, job->filter, job->scope);
 	if (rc == 0)
 		rc = reach_add(b, &reach, class);

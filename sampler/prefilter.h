@@ -9,7 +9,8 @@
  * metadata, IPv4 options, up to three IPv6 extension headers; with more, or when a chain is cut off, the packet is accepted). Each
  * job's filter (or filter and scope written out, see reach.h) is looked up by its most selective field: for each field a
  * decision tree over the sorted values, binary search by comparison; at its leaves the other fields are compared.
- * Jobs that need more bytes of a packet come first, so that the first yes has the right length.
+ * Jobs that need more bytes of a packet come first, so that the first yes has the right length. A scope that several jobs have with the
+ * same filter is written once.
  *
  * Widening, in this order, until the program fits: no comparisons at the leaves; short prefixes; all IP; all.
  */

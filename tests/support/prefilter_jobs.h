@@ -18,14 +18,27 @@ struct prefilter_jobs {
 	struct prefilter_job jobs[PREFILTER_JOBS_MAX];
 };
 
+static inline struct scope scope_copy(const struct scope *s)
+{
+	struct scope copy;
+
+	if (scope_init(&copy, s->unrestricted, s->prefixes, s->count) < 0)
+		abort();
+	return copy;
+}
+
+/* Jobs that have filters, scopes or both in common now and then. */
 static inline void prefilter_jobs_random(struct prefilter_jobs *j, struct prng *r, size_t count)
 {
 	static const uint32_t snaplens[] = {160, 160, 64, 200, 300, 65535, 262144};
 
 	j->count = count;
 	for (size_t i = 0; i < count; i++) {
-		j->filters[i] = random_filter(r);
-		j->scopes[i] = random_scope(r);
+		size_t other = (size_t)prng_below(r, i + 1);
+		bool same_filter = other < i && prng_one_in(r, 2);
+		j->filters[i] = same_filter ? j->filters[other] : random_filter(r);
+		j->scopes[i] = other < i && prng_one_in(r, 2) ? scope_copy(&j->scopes[other])
+							      : random_scope(r);
 		j->jobs[i] = (struct prefilter_job){&j->filters[i], &j->scopes[i],
 						    snaplens[prng_below(r, ARRAY_LEN(snaplens))]};
 	}

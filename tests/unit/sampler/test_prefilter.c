@@ -149,7 +149,7 @@ static void test_exact_is_exact(void **state)
 	free(j);
 }
 
-/* A thousand jobs of single addresses stay a tree; scopes too many for it widen, in order. */
+/* A thousand jobs of single addresses stay a tree, and those of one tenant; scopes too many for it widen, in order. */
 static void test_levels(void **state)
 {
 	enum { JOBS = 1024, PREFIXES = 50 };
@@ -190,6 +190,14 @@ static void test_levels(void **state)
 		jobs[i].scope = &wide;
 	}
 	prefilter_build(&in, p);
+	/* many jobs of one tenant are as one */
+	assert_int_equal(p->level, PREFILTER_EXACT);
+	assert_true(p->code.n < 400);
+	for (unsigned i = 0; i < JOBS; i++) {
+		filters[i].fields = FILTER_DESTINATION_PORT;
+		filters[i].destination_port = (uint16_t)i;
+	}
+	prefilter_build(&in, p);
 	assert_int_equal(p->level, PREFILTER_COARSE);
 	in.limit = 100;
 	prefilter_build(&in, p);
@@ -201,6 +209,60 @@ static void test_levels(void **state)
 	free(p);
 	free(jobs);
 	free(filters);
+}
+
+static struct scope scope_of(const char *prefix)
+{
+	struct prefix p;
+	struct scope s;
+	struct error err = {0};
+
+	assert_int_equal(prefix_parse(bytes_of(prefix), &p, &err), 0);
+	assert_int_equal(scope_init(&s, false, &p, 1), 0);
+	return s;
+}
+
+/* A packet from 10.<second>.<third>.5 is wanted by the second of two jobs only. */
+static void check_second_wants(struct prefilter_jobs *j, unsigned second, unsigned third)
+{
+	struct packet_builder b = {0};
+
+	j->count = 2;
+	for (size_t i = 0; i < j->count; i++)
+		j->jobs[i] = (struct prefilter_job){&j->filters[i], &j->scopes[i], 160};
+	struct prefilter *p = prefilter_of(j, PREFILTER_VIEW_ETHERNET, DIRECTION_INOUT,
+					   PREFILTER_EXACT, BPF_CODE_MAX);
+	put_ethernet(&b, 0x0800);
+	put_ipv4(&b, 6, 8);
+	put_ports(&b, 1, 2);
+	memcpy(b.p + 26, (const uint8_t[]){10, (uint8_t)second, (uint8_t)third, 5}, 4);
+	struct bpf_packet seen = {.data = packet_bytes(&b)};
+	assert_int_equal(bpf_run(prefilter_program(p), &seen), 160);
+	free(p);
+	prefilter_jobs_free(j);
+}
+
+/* What two jobs have in common is written once, but no more than that. */
+static void test_jobs_that_differ_a_little(void **state)
+{
+	struct prefilter_jobs *j = calloc(1, sizeof(*j));
+	(void)state;
+
+	for (unsigned i = 1; i < 64; i++) {
+		char other[40];
+		(void)snprintf(other, sizeof(other), "10.0.%u.0/24", i);
+		j->scopes[0] = scope_of("10.0.0.0/24");
+		j->scopes[1] = scope_of(other);
+		check_second_wants(j, 0, i);
+		(void)snprintf(other, sizeof(other), "10.%u.0.0/14", 4 * i);
+		j->scopes[0] = scope_of("10.0.0.0/8");
+		j->scopes[1] = scope_of("10.0.0.0/8");
+		j->filters[0] = filter_of(FILTER_SOURCE_ADDRESS, "10.0.0.0/14", NULL);
+		j->filters[1] = filter_of(FILTER_SOURCE_ADDRESS, other, NULL);
+		check_second_wants(j, 4 * i, 0);
+		j->filters[0] = j->filters[1] = (struct filter){0};
+	}
+	free(j);
 }
 
 static void test_no_jobs_reject_all(void **state)
@@ -349,6 +411,7 @@ int main(void)
 		cmocka_unit_test(test_never_rejects_what_is_wanted),
 		cmocka_unit_test(test_exact_is_exact),
 		cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_jobs_that_differ_a_little),
 		cmocka_unit_test(test_no_jobs_reject_all),
 		cmocka_unit_test(test_direction),
 		cmocka_unit_test(test_arp_is_rejected),
