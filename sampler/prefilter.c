@@ -16,8 +16,11 @@ enum {
 	FIELDS_MAX = 32,                 /* above every bit of enum filter_field */
 	ARENA_BYTES = 256 * 1024 * 1024, /* a thousand jobs with scopes of thousands of prefixes */
 	SCORE_SCOPE = 16,                /* a filter this selective needs no help of the scope */
+	SHORT_BITS_V4 = 24,
+	SHORT_BITS_V6 = 48,
 	COARSE_BITS_V4 = 16,
 	COARSE_BITS_V6 = 32,
+	SHORT_FILTERS_MAX = 8 * BPF_CODE_MAX, /* with more it takes long and rarely helps */
 };
 
 /* A filter without scope, and how many bytes of its packets are needed. */
@@ -274,14 +277,22 @@ static int job_add(struct builder *b, const struct prefilter_job *job)
 	return rc;
 }
 
+/* The longest prefix that is looked up. */
+static uint8_t bits_max(enum prefilter_level level, uint8_t family)
+{
+	if (level == PREFILTER_SHORT)
+		return family == ADDRESS_V4 ? SHORT_BITS_V4 : SHORT_BITS_V6;
+	if (level == PREFILTER_COARSE)
+		return family == ADDRESS_V4 ? COARSE_BITS_V4 : COARSE_BITS_V6;
+	return UINT8_MAX;
+}
+
 static void rule_set_prefix(const struct builder *b, struct prefilter_rule *r,
 			    const struct prefix *p)
 {
-	uint8_t coarse = p->addr.family == ADDRESS_V4 ? COARSE_BITS_V4 : COARSE_BITS_V6;
+	uint8_t bits = bits_max(b->level, p->addr.family);
 
-	r->len = p->len;
-	if (b->level == PREFILTER_COARSE && r->len > coarse)
-		r->len = coarse;
+	r->len = p->len < bits ? p->len : bits;
 	for (unsigned i = 0; i < 4; i++) {
 		r->words[i] = prefilter_address_word(&p->addr, i);
 		if (r->len < 32 * (i + 1))
@@ -497,7 +508,9 @@ void prefilter_build(const struct prefilter_input *in, struct prefilter *ret)
 	if (rc < 0)
 		b.level = PREFILTER_ALL;
 	/* each value needs an instruction or two: do not even try */
-	if (b.level < PREFILTER_COARSE && b.plain_count > in->limit)
+	if (b.level < PREFILTER_SHORT && b.plain_count > in->limit)
+		b.level = PREFILTER_SHORT;
+	if (b.level < PREFILTER_COARSE && b.plain_count > SHORT_FILTERS_MAX)
 		b.level = PREFILTER_COARSE;
 	while (program_put(&b) < 0 && b.level < PREFILTER_ALL)
 		b.level++;

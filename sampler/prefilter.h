@@ -12,7 +12,7 @@
  * Jobs that need more bytes of a packet come first, so that the first yes has the right length. A scope that several jobs have with the
  * same filter is written once.
  *
- * Widening, in this order, until the program fits: no comparisons at the leaves; short prefixes; all IP; all.
+ * Widening, in this order, until the program fits: no comparisons at the leaves; short prefixes; shorter ones; all IP; all.
  */
 #pragma once
 
@@ -29,7 +29,8 @@
 #define PREFILTER_LEVELS(X)                                                                        \
 	X(PREFILTER_EXACT, "exact")   /* trees, other fields at the leaves */                      \
 	X(PREFILTER_FIELD, "field")   /* trees only */                                             \
-	X(PREFILTER_COARSE, "coarse") /* trees over prefixes of at most 16 bits (IPv6: 32) */      \
+	X(PREFILTER_SHORT, "short")   /* trees over prefixes of at most 24 bits (IPv6: 48) */      \
+	X(PREFILTER_COARSE, "coarse") /* of at most 16 bits (IPv6: 32) */                          \
 	X(PREFILTER_IP, "ip")         /* every IP packet */                                        \
 	X(PREFILTER_ALL, "all")       /* every packet of the direction */
 

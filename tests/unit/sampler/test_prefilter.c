@@ -197,6 +197,10 @@ static void test_levels(void **state)
 		filters[i].fields = FILTER_DESTINATION_PORT;
 		filters[i].destination_port = (uint16_t)i;
 	}
+	in.count = JOBS / 4;
+	prefilter_build(&in, p);
+	assert_int_equal(p->level, PREFILTER_SHORT);
+	in.count = JOBS;
 	prefilter_build(&in, p);
 	assert_int_equal(p->level, PREFILTER_COARSE);
 	in.limit = 100;
