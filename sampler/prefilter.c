@@ -398,6 +398,7 @@ static int class_put(struct builder *b, uint8_t family, uint32_t class, struct b
 	return 0;
 }
 
+/* Are there filters of this family, and which fields do their trees look at? */
 static bool family_wanted(const struct builder *b, uint8_t family, unsigned *ret_fields)
 {
 	bool wanted = false;
@@ -407,7 +408,8 @@ static bool family_wanted(const struct builder *b, uint8_t family, unsigned *ret
 		if (!is_of_family(&b->plains[i], family))
 			continue;
 		wanted = true;
-		*ret_fields |= b->plains[i].filter->fields;
+		*ret_fields |= b->level == PREFILTER_EXACT ? b->plains[i].filter->fields
+							   : b->plains[i].best_field;
 	}
 	return wanted;
 }
