@@ -46,6 +46,7 @@ struct builder {
 	uint32_t class_count;
 	struct plain *plains;
 	size_t plain_count, plain_cap;
+	size_t compared; /* fields at the leaves, if all are compared */
 	/* how many of a class are looked up by a field, 0: by none; for IPv4, for IPv6 */
 	size_t looked_up[CLASSES_MAX][FIELDS_MAX][2];
 	struct scoped *scoped; /* open hash table of scoped_mask + 1 places; NULL: none yet */
@@ -184,6 +185,7 @@ static int plain_add(struct builder *b, const struct filter *f, unsigned field, 
 		.best_field = field,
 		.family = filter_family(f),
 	};
+	b->compared += (size_t)__builtin_popcount(f->fields & ~field);
 	*looked_up(b, ADDRESS_V4, class, field) += is_of_family(p, ADDRESS_V4);
 	*looked_up(b, ADDRESS_V6, class, field) += is_of_family(p, ADDRESS_V6);
 	return 0;
@@ -509,7 +511,9 @@ void prefilter_build(const struct prefilter_input *in, struct prefilter *ret)
 	int rc = jobs_add(&b);
 	if (rc < 0)
 		b.level = PREFILTER_ALL;
-	/* each value needs an instruction or two: do not even try */
+	/* a value takes four instructions in three, or two, a field at a leaf two: what cannot fit is not even tried */
+	if (b.level < PREFILTER_FIELD && 4 * b.plain_count / 3 + 2 * b.compared > in->limit)
+		b.level = PREFILTER_FIELD;
 	if (b.level < PREFILTER_SHORT && b.plain_count > in->limit)
 		b.level = PREFILTER_SHORT;
 	if (b.level < PREFILTER_COARSE && b.plain_count > SHORT_FILTERS_MAX)

@@ -12,7 +12,8 @@
  * Jobs that need more bytes of a packet come first, so that the first yes has the right length. A scope that several jobs have with the
  * same filter is written once.
  *
- * Widening, in this order, until the program fits: no comparisons at the leaves; short prefixes; shorter ones; all IP; all.
+ * Widening, in this order, until the program fits: no comparisons at the leaves; short prefixes; shorter ones; all IP; all. What by a
+ * rough count cannot fit is not tried.
  */
 #pragma once
 
