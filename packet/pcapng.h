@@ -19,6 +19,7 @@ enum {
 	PCAPNG_SNAPLEN_MAX = 262144, /* captured bytes of one packet, libpcap's MAXIMUM_SNAPLEN */
 	PCAPNG_BLOCK_MAX = PCAPNG_SNAPLEN_MAX + 64 * 1024, /* bytes of one block */
 	PCAPNG_INTERFACES_MAX = 65536,
+	PCAPNG_PACKET_OVERHEAD_BYTES = 32, /* of an enhanced packet block beside the packet */
 	PCAPNG_TEXT_MAX =
 		16384, /* bytes of a written text; a longer one is cut between characters */
 };
@@ -69,11 +70,17 @@ void pcapng_put_interface(struct buf *b, const struct pcapng_interface *i);
 /* Append an enhanced packet block. p->data.n <= PCAPNG_SNAPLEN_MAX (asserted). A time stamp before 1970 becomes 1970. */
 void pcapng_put_packet(struct buf *b, const struct pcapng_packet *p);
 
+/* The same to memory that is there, for the hot path of a capture. dst: room for pcapng_packet_bytes(p->data.n). Returns how many bytes that are. */
+size_t pcapng_write_packet(uint8_t *dst, const struct pcapng_packet *p);
+
 /* Append an interface statistics block. */
 void pcapng_put_statistics(struct buf *b, const struct pcapng_statistics *s);
 
 /* Bytes that pcapng_put_packet appends for a captured length. */
-size_t pcapng_packet_bytes(size_t captured_bytes);
+static inline size_t pcapng_packet_bytes(size_t captured_bytes)
+{
+	return PCAPNG_PACKET_OVERHEAD_BYTES + ((captured_bytes + 3) & ~(size_t)3);
+}
 
 /* Reader state over one file: byte order, interfaces' link types and time resolutions of the current section. */
 struct pcapng_reader;

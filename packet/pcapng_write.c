@@ -3,6 +3,10 @@
 #include "packet/pcapng.h"
 #include "packet/pcapng_format.h"
 
+_Static_assert(PCAPNG_PACKET_OVERHEAD_BYTES ==
+		       PCAPNG_BLOCK_OVERHEAD_BYTES + PCAPNG_ENHANCED_FIXED_BYTES,
+	       "pcapng_packet_bytes");
+
 static const uint8_t zeros[4];
 
 static size_t padding(size_t n)
@@ -17,8 +21,11 @@ static uint64_t units_of(int64_t ts_ns)
 
 static void store_u32le(uint8_t *p, uint32_t v)
 {
-	for (unsigned i = 0; i < 4; i++)
-		p[i] = (uint8_t)(v >> 8 * i);
+	/* no loop: the compiler makes one store of it */
+	p[0] = (uint8_t)v;
+	p[1] = (uint8_t)(v >> 8);
+	p[2] = (uint8_t)(v >> 16);
+	p[3] = (uint8_t)(v >> 24);
 }
 
 /* Begin a block; its total length is filled in by block_end. Returns where it starts. */
@@ -118,32 +125,31 @@ void pcapng_put_interface(struct buf *b, const struct pcapng_interface *i)
 	block_end(b, start);
 }
 
-size_t pcapng_packet_bytes(size_t captured_bytes)
-{
-	return PCAPNG_BLOCK_OVERHEAD_BYTES + PCAPNG_ENHANCED_FIXED_BYTES + captured_bytes +
-	       padding(captured_bytes);
-}
-
-/* The hot path of a capture: one reservation, three copies. */
-void pcapng_put_packet(struct buf *b, const struct pcapng_packet *p)
+size_t pcapng_write_packet(uint8_t *dst, const struct pcapng_packet *p)
 {
 	EC_ASSERT(p->data.n <= PCAPNG_SNAPLEN_MAX);
 	size_t total = pcapng_packet_bytes(p->data.n);
 	uint64_t ts = units_of(p->ts_ns);
-	uint8_t head[8 + PCAPNG_ENHANCED_FIXED_BYTES], tail[4 + sizeof(zeros)] = {0};
-	if (buf_reserve(b, total) < 0)
-		return;
-	store_u32le(head, PCAPNG_TYPE_ENHANCED_PACKET);
-	store_u32le(head + 4, (uint32_t)total);
-	store_u32le(head + 8, p->interface);
-	store_u32le(head + 12, (uint32_t)(ts >> 32));
-	store_u32le(head + 16, (uint32_t)ts);
-	store_u32le(head + 20, (uint32_t)p->data.n);
-	store_u32le(head + 24, p->wire_bytes);
-	buf_put(b, head, sizeof(head));
-	buf_put(b, p->data.p, p->data.n);
-	store_u32le(tail + padding(p->data.n), (uint32_t)total);
-	buf_put(b, tail, padding(p->data.n) + 4);
+	store_u32le(dst, PCAPNG_TYPE_ENHANCED_PACKET);
+	store_u32le(dst + 4, (uint32_t)total);
+	store_u32le(dst + 8, p->interface);
+	store_u32le(dst + 12, (uint32_t)(ts >> 32));
+	store_u32le(dst + 16, (uint32_t)ts);
+	store_u32le(dst + 20, (uint32_t)p->data.n);
+	store_u32le(dst + 24, p->wire_bytes);
+	if (p->data.n > 0) {
+		/* the padding; the packet overwrites what is its own */
+		store_u32le(dst + total - 8, 0);
+		memcpy(dst + 8 + PCAPNG_ENHANCED_FIXED_BYTES, p->data.p, p->data.n);
+	}
+	store_u32le(dst + total - 4, (uint32_t)total);
+	return total;
+}
+
+void pcapng_put_packet(struct buf *b, const struct pcapng_packet *p)
+{
+	if (buf_reserve(b, pcapng_packet_bytes(p->data.n)) == 0)
+		b->n += pcapng_write_packet(b->p + b->n, p);
 }
 
 void pcapng_put_statistics(struct buf *b, const struct pcapng_statistics *s)

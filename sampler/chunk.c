@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 
-/* Where pcapng_put_packet writes in an enhanced packet block (draft-ietf-opsawg-pcapng, section 4.3). */
+/* Where pcapng_write_packet writes in an enhanced packet block (draft-ietf-opsawg-pcapng, section 4.3). */
 enum { EPB_TOTAL_AT = 4, EPB_TS_HIGH_AT = 12, EPB_TS_LOW_AT = 16 };
 
 /* One record while sorting. */
@@ -43,11 +43,8 @@ static struct buf buf_over(struct chunk *c)
 
 void chunk_append(struct chunk *c, const struct pcapng_packet *p)
 {
-	struct buf b = buf_over(c);
-
 	EC_ASSERT(chunk_has_room(c, p->data.n));
-	pcapng_put_packet(&b, p);
-	c->n = b.n;
+	c->n += pcapng_write_packet(c->data + c->n, p);
 	c->records_bytes = c->n - c->head_bytes;
 	c->captured_bytes += p->data.n;
 	if (c->packets++ == 0) {

@@ -52,6 +52,39 @@ static void test_packet_bytes(void **state)
 	}
 }
 
+/* Memory of a pool is full of what was there before: padding must be zero, and nothing around the block may change. */
+static void test_packet_in_used_memory(void **state)
+{
+	(void)state;
+	static const uint8_t data[] = {1, 2, 3, 4, 5, 6, 7};
+	for (size_t n = 0; n <= sizeof(data); n++) {
+		uint8_t used[64], want[64];
+		struct buf b;
+		struct pcapng_packet p = {.interface = 0x01020304,
+					  .ts_ns = 0x1122334455667788,
+					  .wire_bytes = 0x99aabbcc,
+					  .data = {data, n}};
+		memset(used, 0xee, sizeof(used));
+		assert_int_equal(pcapng_write_packet(used + 4, &p), pcapng_packet_bytes(n));
+		buf_init(&b, 1000);
+		buf_u32le(&b, 0xeeeeeeee);
+		buf_u32le(&b, 6);
+		buf_u32le(&b, (uint32_t)pcapng_packet_bytes(n));
+		buf_u32le(&b, p.interface);
+		buf_u32le(&b, 0x11223344);
+		buf_u32le(&b, 0x55667788);
+		buf_u32le(&b, (uint32_t)n);
+		buf_u32le(&b, p.wire_bytes);
+		buf_put(&b, data, n);
+		buf_put(&b, "\0\0\0", (4 - n % 4) % 4);
+		buf_u32le(&b, (uint32_t)pcapng_packet_bytes(n));
+		memset(want, 0xee, sizeof(want));
+		memcpy(want, b.p, b.n);
+		assert_memory_equal(used, want, sizeof(want));
+		buf_fini(&b);
+	}
+}
+
 static void test_what_does_not_fit_leaves_whole_blocks_only(void **state)
 {
 	(void)state;
@@ -104,6 +137,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bytes_as_the_draft_has_them),
 		cmocka_unit_test(test_packet_bytes),
+		cmocka_unit_test(test_packet_in_used_memory),
 		cmocka_unit_test(test_what_does_not_fit_leaves_whole_blocks_only),
 		cmocka_unit_test(test_long_texts_are_cut_between_characters),
 	};
