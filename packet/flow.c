@@ -176,15 +176,18 @@ int flow_parse(uint32_t link_type, struct bytes packet, struct flow *ret)
 		return EC_ENOTFOUND;
 	uint8_t version = packet.p[l3] >> 4;
 	size_t left = packet.n - l3;
-	struct flow f = {.l3_offset = (uint16_t)l3};
+	/* written in place: to copy what was just written in small pieces stalls the processor */
 	if (version == 4 && left >= IPV4_FIXED_BYTES &&
-	    (ethertype == ETHERTYPE_V4 || ethertype == ETHERTYPE_BY_VERSION))
-		ipv4_parse(packet, l3, &f);
-	else if (version == 6 && left >= IPV6_FIXED_BYTES &&
-		 (ethertype == ETHERTYPE_V6 || ethertype == ETHERTYPE_BY_VERSION))
-		ipv6_parse(packet, l3, &f);
-	else
-		return EC_ENOTFOUND;
-	*ret = f;
-	return 0;
+	    (ethertype == ETHERTYPE_V4 || ethertype == ETHERTYPE_BY_VERSION)) {
+		*ret = (struct flow){.l3_offset = (uint16_t)l3};
+		ipv4_parse(packet, l3, ret);
+		return 0;
+	}
+	if (version == 6 && left >= IPV6_FIXED_BYTES &&
+	    (ethertype == ETHERTYPE_V6 || ethertype == ETHERTYPE_BY_VERSION)) {
+		*ret = (struct flow){.l3_offset = (uint16_t)l3};
+		ipv6_parse(packet, l3, ret);
+		return 0;
+	}
+	return EC_ENOTFOUND;
 }

@@ -297,13 +297,13 @@ static struct classifier_rule *group_match(struct classifier *c, uint32_t group,
 					   const struct tuple *tuple, const struct flow *flow,
 					   struct classifier_rule *list)
 {
-	struct tuple key = tuple_and(tuple, &c->groups[group].mask);
+	const struct tuple *mask = &c->groups[group].mask;
 
 	for (struct classifier_key *k = c->table->buckets[bucket_of(c->table, hash)]; k;
 	     k = k->next) {
 		struct classifier_rule *r = k->rule;
 		if (k->hash != hash || k->group != group || r->packet_seen == c->packet ||
-		    !tuple_equal(&k->key, &key))
+		    !tuple_fulfils(tuple, mask, &k->key))
 			continue;
 		r->packet_seen = c->packet;
 		if (!filter_match(&r->filter, flow) || !filter_in_scope(&r->scope, flow))

@@ -48,6 +48,16 @@ static inline bool tuple_equal(const struct tuple *a, const struct tuple *b)
 	return diff == 0;
 }
 
+/* True when (t AND mask) equals key. */
+static inline bool tuple_fulfils(const struct tuple *t, const struct tuple *mask,
+				 const struct tuple *key)
+{
+	const uint64_t *w = t->w, *m = mask->w, *k = key->w;
+	/* no loop: the compiler would keep it */
+	return (((w[0] & m[0]) ^ k[0]) | ((w[1] & m[1]) ^ k[1]) | ((w[2] & m[2]) ^ k[2]) |
+		((w[3] & m[3]) ^ k[3]) | ((w[4] & m[4]) ^ k[4])) == 0;
+}
+
 /* True when every bit of a is in b. */
 bool tuple_subset(const struct tuple *a, const struct tuple *b);
 
