@@ -270,6 +270,14 @@ def cpu_ns(pid):
     return time.clock_gettime_ns(~pid << 3 | 2)
 
 
+def packets_in(path):
+    """How many packets a capture file has."""
+    for line in command("capinfos", "-Mc", path).splitlines():
+        if line.startswith("Number of packets:"):
+            return int(line.split(":")[1])
+    raise BenchError("capinfos does not say how many packets are in %s" % path)
+
+
 def option_words(options):
     words = []
     for name, value in options.items():
