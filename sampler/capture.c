@@ -13,6 +13,17 @@ void capture_init(struct capture *c, uint32_t link_type, struct chunk_pool *pool
 		.due_ms = UINT64_MAX,
 	};
 	classifier_init(&c->classifier, table, seed);
+	backlog_init(&c->backlog, UINT64_MAX);
+}
+
+void capture_set_ring(struct capture *c, uint64_t ring_bytes)
+{
+	backlog_init(&c->backlog, ring_bytes / 2);
+}
+
+void capture_caught_up(struct capture *c)
+{
+	backlog_empty(&c->backlog);
 }
 
 void capture_set_emit(struct capture *c, capture_emit_cb emit, void *arg)
@@ -68,8 +79,12 @@ static void job_packet(struct capture *c, struct capture_job *j, const struct fl
 	if (p->ts_ns < j->start_ns || p->ts_ns > j->end_ns)
 		return;
 	mark_dirty(c, j);
-	if (capture_job_decide(j, flow, p, &limit))
-		capture_job_store(j, c->pool, *p, c->now_ms, &done, &limit);
+	if (capture_job_decide(j, flow, p, &limit)) {
+		if (backlog_want(&c->backlog, &j->share, capture_job_cut(j, p->data.n)))
+			capture_job_store(j, c->pool, *p, c->now_ms, &done, &limit);
+		else
+			capture_job_refuse(j);
+	}
 	emit_chunk(c, done);
 	if (limit)
 		c->emit(c->emit_arg, &j->message);
@@ -84,6 +99,7 @@ void capture_packet(struct capture *c, int64_t ts_ns, uint32_t wire_bytes, struc
 	struct flow flow;
 
 	c->delivered++;
+	backlog_see(&c->backlog, data.n);
 	if (ts_ns > c->last_seen_ns)
 		c->last_seen_ns = ts_ns;
 	if (c->jobs == NULL || flow_parse(c->link_type, data, &flow) < 0 || is_own(c, &flow))
@@ -127,6 +143,7 @@ static void insert(struct capture *c, struct capture_command *command)
 	if (j->next)
 		j->next->slot = &j->next;
 	c->jobs = j;
+	c->backlog.jobs++;
 }
 
 static void rescope(struct capture *c, struct capture_command *command)
@@ -189,6 +206,7 @@ static void finish(struct capture *c, struct capture_command *command)
 
 	publish_all(c);
 	classifier_remove(&c->classifier, j->rule);
+	c->backlog.jobs--;
 	*j->slot = j->next;
 	if (j->next)
 		j->next->slot = j->slot;

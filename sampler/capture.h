@@ -15,6 +15,7 @@
 
 #include "base/attr.h"
 #include "base/bytes.h"
+#include "sampler/backlog.h"
 #include "sampler/capture_job.h"
 #include "sampler/chunk_pool.h"
 #include "sampler/classifier.h"
@@ -64,6 +65,7 @@ struct capture {
 	uint64_t now_ms;                      /* monotonic, as of the last capture_tick */
 	uint64_t due_ms;                      /* no chunk is due before */
 	bool input_ended;                     /* no packet will come any more */
+	struct backlog backlog;
 	uint32_t own_count;
 	struct tuple own[2 * CAPTURE_OWN_MAX]; /* both directions */
 	struct capture_job *jobs;
@@ -78,6 +80,12 @@ void capture_init(struct capture *c, uint32_t link_type, struct chunk_pool *pool
 
 /* Where messages go. Set before the first packet. */
 void capture_set_emit(struct capture *c, capture_emit_cb emit, void *arg);
+
+/* Packets come out of a ring of ring_bytes that may overflow: see backlog.h, and capture_caught_up. Set before the first job. */
+void capture_set_ring(struct capture *c, uint64_t ring_bytes);
+
+/* The ring was found empty. */
+void capture_caught_up(struct capture *c);
 
 /* Free what capture_init took. Jobs still inside and commands still lent are their owners'. Open chunks of theirs go back to the pool. */
 void capture_fini(struct capture *c);

@@ -56,11 +56,6 @@ void capture_job_free(struct capture_job *j)
 	free(j);
 }
 
-static uint32_t cut_length(const struct capture_job *j, const struct pcapng_packet *p)
-{
-	return p->data.n < j->snaplen_bytes ? (uint32_t)p->data.n : j->snaplen_bytes;
-}
-
 bool capture_job_decide(struct capture_job *j, const struct flow *flow,
 			const struct pcapng_packet *p, bool *ret_limit)
 {
@@ -70,18 +65,23 @@ bool capture_job_decide(struct capture_job *j, const struct flow *flow,
 		return false;
 	j->counts.selected++;
 	if (!j->limit_reached && j->byte_limit &&
-	    cut_length(j, p) > j->byte_limit - j->counts.bytes)
+	    capture_job_cut(j, p->data.n) > j->byte_limit - j->counts.bytes)
 		*ret_limit = j->limit_reached = j->byte_limit_reached = true;
 	if (j->limit_reached)
 		j->counts.dropped_limit++;
 	return !j->limit_reached;
 }
 
+void capture_job_refuse(struct capture_job *j)
+{
+	j->counts.dropped_spool++;
+}
+
 void capture_job_store(struct capture_job *j, struct chunk_pool *pool, struct pcapng_packet p,
 		       uint64_t now_ms, struct chunk **ret_done, bool *ret_limit)
 {
 	*ret_limit = false;
-	p.data.n = cut_length(j, &p);
+	p.data.n = capture_job_cut(j, p.data.n);
 	if (chunk_writer_add(&j->writer, pool, &p, now_ms, ret_done) < 0) {
 		j->counts.dropped_spool++;
 		return;

@@ -6,7 +6,8 @@
  *   outside the window            not the job's: counted nowhere but in the stream's delivered packets
  *   matched -> selector           not selected: counted as matched only
  *   selected -> limits            packet_limit or byte_limit reached: dropped_limit, until the job is closed
- *   captured                      cut to the snap length and appended to a chunk; without memory dropped_spool
+ *   captured                      cut to the snap length and appended to a chunk; without memory, or while others would
+ *                                 lose theirs (backlog.h), dropped_spool
  *
  * Limits are of this stream alone. packet_limit is exact: the packet that reaches it is the last one captured. byte_limit
  * is never exceeded: the first packet that does not fit any more ends it.
@@ -19,6 +20,7 @@
 #include "base/attr.h"
 #include "packet/filter.h"
 #include "packet/selection.h"
+#include "sampler/backlog.h"
 #include "sampler/capture_counts.h"
 #include "sampler/chunk_writer.h"
 #include "sampler/classifier.h"
@@ -37,6 +39,7 @@ struct capture_job {
 	bool limit_reached;
 	bool byte_limit_reached; /* which one it was */
 	bool dirty;              /* counts changed since they were published */
+	struct backlog_share share;
 	struct capture_counts counts;
 	struct capture_published published;
 	struct capture_job *next_dirty;
@@ -72,6 +75,15 @@ void capture_rule_free(struct classifier_rule *r);
  * reached just now. */
 bool capture_job_decide(struct capture_job *j, const struct flow *flow,
 			const struct pcapng_packet *p, bool *ret_limit);
+
+/* How many of captured_bytes the job takes: not more than its snap length. */
+static inline size_t capture_job_cut(const struct capture_job *j, size_t captured_bytes)
+{
+	return captured_bytes < j->snaplen_bytes ? captured_bytes : j->snaplen_bytes;
+}
+
+/* Count a packet that was decided for, but is not to be stored: others would lose theirs (backlog.h). */
+void capture_job_refuse(struct capture_job *j);
 
 /* Cut a packet to the snap length and append it to a chunk, counted. *ret_done: a chunk that was finished, or NULL.
  * *ret_limit: the packet limit was reached with it. */

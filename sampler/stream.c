@@ -98,6 +98,8 @@ static bool thread_round(struct stream *s)
 		n = ring_read(s->ring, BATCH_PACKETS, on_packet, s, &err);
 		if (n < 0)
 			thread_died(s, &err);
+		if (n < BATCH_PACKETS)
+			capture_caught_up(&s->capture);
 	}
 	capture_tick(&s->capture, clock_mono_now_ms());
 	if (s->told) {
@@ -174,6 +176,7 @@ static int stream_init(struct stream *s, const struct stream_settings *settings,
 	if (!s->pool || !table || queues_init(s, settings->jobs_max) < 0)
 		return error_set(err, EC_ENOMEM, "%s: no memory", settings->ring.interface);
 	capture_set_emit(&s->capture, emit, s);
+	capture_set_ring(&s->capture, settings->ring.ring_bytes);
 	s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->wake_fd < 0)
 		return error_set(err, EC_EIO, "%s: no eventfd", settings->ring.interface);
