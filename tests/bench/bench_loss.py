@@ -10,6 +10,7 @@ WANTED_PPM = 1000
 JOBS = 1024
 RING_MIB = 8
 PEER = "tcpdump, one filter, -w"
+WAIT_S = 1.5  # tcpdump lets packets wait in the ring for a second
 
 
 def outcome(said, captured, dropped):
@@ -22,7 +23,7 @@ def outcome(said, captured, dropped):
 def ours(kit, count):
     with Cable() as cable, kit.sampler(cable, jobs_for_flows(JOBS), EDGECAP_RING_BYTES=RING_MIB << 20) as result:
         said = kit.generate(cable, count=count, wanted_flows=JOBS, wanted_ppm=WANTED_PPM)
-        time.sleep(0.3)
+        time.sleep(WAIT_S)
     captured = sum(job["ledger"]["captured"] for job in result["jobs"])
     dropped = sum(i["dropped_kernel"] + i["dropped_interface"] for i in result["interfaces"])
     return outcome(said, captured, dropped)
@@ -37,7 +38,7 @@ def tcpdump(kit, count):
                               "-w", out, "src host 10.0.0.0")  # fmt: skip
         with running(pinned(RECEIVER_CPU, words), lambda text: "listening on" in text, log):
             said = kit.generate(cable, count=count, wanted_flows=1, wanted_ppm=WANTED_PPM)
-            time.sleep(0.3)
+            time.sleep(WAIT_S)
         dropped = cable.counters()["dropped"]
     dropped += sum(int(line.split()[0]) for line in log.read_text().splitlines() if "dropped by kernel" in line)
     captured = packets_in(out)

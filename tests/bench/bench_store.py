@@ -59,7 +59,7 @@ def row(size, rate, us, peers):
 
 
 def run(kit):
-    seconds = 4
+    seconds = 3
     cases = TRAFFIC[3:5] if kit.quick else TRAFFIC
     rows = []
     for size, rate in cases:
