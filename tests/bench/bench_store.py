@@ -31,7 +31,8 @@ def ours(kit, traffic):
     job = result["jobs"][0]
     in_file = packets_in(job["file"])
     os.unlink(job["file"])
-    return loss(said, in_file, job["ledger"]["captured"])
+    figures = loss(said, in_file, job["ledger"]["captured"])
+    return dict(figures, ring=job["ledger"]["dropped_kernel"], spool=job["ledger"]["dropped_spool"])
 
 
 def dumpcap(kit, traffic):
@@ -54,6 +55,8 @@ def row(size, rate, us, peers):
     name = "IMIX" if size == "imix" else "%d-byte packets" % (size + 4)
     speed = "%d kpps" % (rate / 1000) if rate else "full rate"
     reached = "sent at %.0f kpps to us and %.0f to dumpcap" % tuple(sorted(f["kpps"] for f in side)[len(side) // 2] for side in (us, peers))
+    if any(f["loss"] for f in us):
+        reached += "; we lost at most %d packets in the ring, %d waiting for the disk" % tuple(max(f[key] for f in us) for key in ("ring", "spool"))
     return Row("loss, all is stored: %s, %s" % (name, speed), "%", [f["loss"] for f in us], PEER,
                [f["loss"] for f in peers], "<= 0", judge="difference", note=reached)  # fmt: skip
 
