@@ -10,8 +10,8 @@ void capture_init(struct capture *c, uint32_t link_type, struct chunk_pool *pool
 		.link_type = link_type,
 		.pool = pool,
 		.last_seen_ns = INT64_MIN,
-		.due_ms = UINT64_MAX,
 	};
+	TAILQ_INIT(&c->by_due);
 	classifier_init(&c->classifier, table, seed);
 	backlog_init(&c->backlog, UINT64_MAX);
 }
@@ -70,6 +70,27 @@ static void mark_dirty(struct capture *c, struct capture_job *j)
 	c->dirty = j;
 }
 
+/* Keep the job where its open chunk belongs in the list: nearly always at its end. */
+static void due_update(struct capture *c, struct capture_job *j)
+{
+	uint64_t due_ms = chunk_writer_due_ms(&j->writer);
+
+	if (due_ms == j->due_ms)
+		return;
+	if (j->due_ms != UINT64_MAX)
+		TAILQ_REMOVE(&c->by_due, j, by_due);
+	j->due_ms = due_ms;
+	if (due_ms == UINT64_MAX)
+		return;
+	struct capture_job *before = TAILQ_LAST(&c->by_due, capture_jobs);
+	while (before && before->due_ms > due_ms)
+		before = TAILQ_PREV(before, capture_jobs, by_due);
+	if (before)
+		TAILQ_INSERT_AFTER(&c->by_due, before, j, by_due);
+	else
+		TAILQ_INSERT_HEAD(&c->by_due, j, by_due);
+}
+
 static void job_packet(struct capture *c, struct capture_job *j, const struct flow *flow,
 		       const struct pcapng_packet *p)
 {
@@ -88,9 +109,7 @@ static void job_packet(struct capture *c, struct capture_job *j, const struct fl
 	emit_chunk(c, done);
 	if (limit)
 		c->emit(c->emit_arg, &j->message);
-	uint64_t due_ms = chunk_writer_due_ms(&j->writer);
-	if (due_ms < c->due_ms)
-		c->due_ms = due_ms;
+	due_update(c, j);
 }
 
 void capture_packet(struct capture *c, int64_t ts_ns, uint32_t wire_bytes, struct bytes data)
@@ -212,6 +231,7 @@ static void finish(struct capture *c, struct capture_command *command)
 		j->next->slot = j->slot;
 	command->delivered = c->delivered;
 	emit_chunk(c, chunk_writer_close(&j->writer));
+	due_update(c, j);
 	chunk_writer_leave(&j->writer, c->pool);
 	answer(c, command);
 }
@@ -261,23 +281,18 @@ static void finish_drained(struct capture *c)
 
 static void close_old_chunks(struct capture *c)
 {
-	uint64_t due_ms = UINT64_MAX;
+	struct capture_job *j;
 
-	for (struct capture_job *j = c->jobs; j; j = j->next) {
-		uint64_t job_due_ms = chunk_writer_due_ms(&j->writer);
-		if (job_due_ms <= c->now_ms)
-			emit_chunk(c, chunk_writer_close(&j->writer));
-		else if (job_due_ms < due_ms)
-			due_ms = job_due_ms;
+	while ((j = TAILQ_FIRST(&c->by_due)) != NULL && j->due_ms <= c->now_ms) {
+		emit_chunk(c, chunk_writer_close(&j->writer));
+		due_update(c, j);
 	}
-	c->due_ms = due_ms;
 }
 
 void capture_tick(struct capture *c, uint64_t now_ms)
 {
 	c->now_ms = now_ms;
-	if (now_ms >= c->due_ms)
-		close_old_chunks(c);
+	close_old_chunks(c);
 	if (c->finishing)
 		finish_drained(c);
 	publish_all(c);
@@ -285,7 +300,8 @@ void capture_tick(struct capture *c, uint64_t now_ms)
 
 uint64_t capture_due_ms(const struct capture *c)
 {
-	uint64_t due_ms = c->due_ms;
+	const struct capture_job *first = TAILQ_FIRST(&c->by_due);
+	uint64_t due_ms = first ? first->due_ms : UINT64_MAX;
 
 	for (const struct capture_command *f = c->finishing; f; f = f->next) {
 		if (f->deadline_ms < due_ms)

@@ -63,12 +63,13 @@ struct capture {
 	_Atomic uint64_t delivered_published; /* the same, for other threads */
 	int64_t last_seen_ns;                 /* latest time stamp of them */
 	uint64_t now_ms;                      /* monotonic, as of the last capture_tick */
-	uint64_t due_ms;                      /* no chunk is due before */
 	bool input_ended;                     /* no packet will come any more */
 	struct backlog backlog;
 	uint32_t own_count;
 	struct tuple own[2 * CAPTURE_OWN_MAX]; /* both directions */
 	struct capture_job *jobs;
+	TAILQ_HEAD(capture_jobs, capture_job)
+	by_due; /* those with an open chunk, by when it is too old */
 	struct capture_job *dirty;
 	struct capture_command *finishing;
 };

@@ -35,6 +35,7 @@ struct capture_job *capture_job_new(const struct capture_job_settings *settings)
 	j->snaplen_bytes = settings->snaplen_bytes;
 	j->packet_limit = settings->packet_limit;
 	j->byte_limit = settings->byte_limit;
+	j->due_ms = UINT64_MAX;
 	j->start_ns = INT64_MAX;
 	j->end_ns = settings->end_ns;
 	selector_init(&j->selector, &settings->selection, settings->seed);

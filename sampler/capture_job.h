@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/attr.h"
 #include "packet/filter.h"
@@ -42,6 +43,8 @@ struct capture_job {
 	struct backlog_share share;
 	struct capture_counts counts;
 	struct capture_published published;
+	uint64_t due_ms; /* of its open chunk; UINT64_MAX: none, and not in the list by_due */
+	TAILQ_ENTRY(capture_job) by_due;
 	struct capture_job *next_dirty;
 	struct capture_job *next, **slot; /* all jobs of the stream */
 };

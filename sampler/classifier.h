@@ -6,7 +6,7 @@
  * closest wider one), so a hit is a candidate: it is verified with filter_match and filter_in_scope, which define the
  * verdict. A rule that is found by several keys counts once.
  *
- * Hash and layout were chosen by measurement (ARCHITECTURE.md; tests/bench/classifier.c).
+ * Hash and layout were chosen by measurement (ARCHITECTURE.md).
  *
  * Threads: rules are made and freed by the loop thread; everything that takes a struct classifier is the capture thread's
  * and neither allocates nor locks. Inserting and removing cost O(keys of the rule), whatever else is there. The table grows
