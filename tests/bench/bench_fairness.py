@@ -9,7 +9,6 @@ from kit import RECEIVER_CPU, BenchError, Cable, Row, jobs_for_flows, pinned, ru
 TITLE = "fairness: modest jobs beside a greedy one, live on veth"
 MODEST = 32
 WANTED_PPM = 10000
-RING_MIB = 8
 GREEDY = {"unrestricted": True, "filter_v1": {}, "snaplen": 65535}
 PEER = "the same without the greedy job"
 
@@ -27,7 +26,7 @@ def busy(kit, programs):
 def measure(kit, traffic, programs, greedy):
     """Packets that the modest jobs lost; and of the greedy one, where there is one, share lost in %."""
     jobs = jobs_for_flows(MODEST) + ([GREEDY] if greedy else [])
-    with Cable() as cable, kit.sampler(cable, jobs, EDGECAP_RING_BYTES=RING_MIB << 20) as result, busy(kit, programs):
+    with Cable() as cable, kit.sampler(cable, jobs) as result, busy(kit, programs):
         said = kit.generate(cable, wanted_flows=MODEST, wanted_ppm=WANTED_PPM, **traffic)
         time.sleep(0.5)
     ledgers = [job["ledger"] for job in result["jobs"]]

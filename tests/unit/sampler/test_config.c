@@ -46,7 +46,7 @@ static void test_defaults(void **state)
 	assert_string_equal(c.interface_names[0], "eth0");
 	assert_int_equal(c.direction, DIRECTION_IN);
 	assert_int_equal(c.spool_bytes, 1024 * LIMIT_MIB);
-	assert_int_equal(c.ring_bytes, 8 * LIMIT_MIB);
+	assert_int_equal(c.ring_bytes, 32 * LIMIT_MIB);
 	assert_int_equal(c.buffer_bytes, 64 * LIMIT_MIB);
 	assert_int_equal(c.workers, 1);
 	assert_int_equal(c.block_ms, 10);
