@@ -1,5 +1,7 @@
 """What receiving costs: ns of processor time per packet on the interface, from veth through filter and ring to the capture thread."""
 
+import subprocess
+
 from kit import RECEIVER_CPU, BenchError, Cable, Row, jobs_for_flows, pinned, running
 
 TITLE = "receive cost, live on veth"
@@ -38,7 +40,7 @@ def handles(kit, handles_count, count):
     """One libpcap handle for each job, with that job's filter."""
     with Cable() as cable:
         words = cable.at_sink(kit.program("handles"), cable.into, handles_count)
-        with running(pinned(RECEIVER_CPU, words), lambda log: "ready" in log) as process:
+        with running(pinned(RECEIVER_CPU, words), lambda log: "ready" in log, stdout=subprocess.DEVNULL) as process:
             return kit.cost_ns(cable, [process.pid], count, wanted_flows=handles_count, wanted_ppm=WANTED_PPM)[0]
 
 
