@@ -229,7 +229,7 @@ static int engine_init(struct engine *e, const struct engine_config *c, struct e
 	e->block_ms = c->block_ms;
 	e->jobs_max = c->jobs_max;
 	e->workers = c->workers;
-	e->narrow_ms = e->due_ms = e->timer_ms = UINT64_MAX;
+	e->narrow_ms = e->idle_ms = e->due_ms = e->timer_ms = UINT64_MAX;
 	e->jobs = job_table_new(c->jobs_max);
 	e->prefilter = calloc(1, sizeof(*e->prefilter));
 	e->prefilter_jobs = calloc(c->jobs_max, sizeof(*e->prefilter_jobs));

@@ -1,6 +1,9 @@
+#include "base/clock.h"
 #include "base/error.h"
 #include "sampler/engine_state.h"
 #include "sampler/job_table.h"
+
+enum { IDLE_DELAY_MS = 1000 }; /* jobs come and go: do not wait for the processors each time */
 
 /* Does the job still want packets to come into the ring? When it is being finished, all of its own are there. */
 static bool wants_packets(const struct job *j)
@@ -92,6 +95,20 @@ void engine_filter_apply(struct engine *e)
 			(void)error_set(&es->death, EC_EIO, "%s: cannot attach a filter", es->name);
 			engine_stream_died(e, es);
 		}
+		/* behind the filter: nothing comes that was not asked for */
+		if (jobs.count > 0 && !es->dead && ring_hook(ring, true, &es->death) < 0)
+			engine_stream_died(e, es);
 		before = ring;
+	}
+	e->idle_ms = jobs.count > 0 ? UINT64_MAX : clock_mono_now_ms() + IDLE_DELAY_MS;
+}
+
+void engine_filter_idle(struct engine *e)
+{
+	e->idle_ms = UINT64_MAX;
+	for (uint32_t i = 0; i < e->stream_count; i++) {
+		struct engine_stream *es = &e->streams[i];
+		if (!es->dead && ring_hook(stream_ring(es->stream), false, &es->death) < 0)
+			engine_stream_died(e, es);
 	}
 }

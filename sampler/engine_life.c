@@ -331,7 +331,10 @@ void engine_take_due(struct engine *e)
 		return;
 	if (e->narrow_ms <= now_ms)
 		engine_filter_apply(e);
+	if (e->idle_ms <= now_ms)
+		engine_filter_idle(e);
 	engine_due(e, e->narrow_ms);
+	engine_due(e, e->idle_ms);
 	if (job_first(e->jobs))
 		engine_due(e, now_ms + COUNTERS_MS_MAX);
 	engine_counters_read(e, COUNTERS_MS_MAX);

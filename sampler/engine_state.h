@@ -86,6 +86,7 @@ struct engine {
 	uint64_t counters_ms; /* loop time when counters were read */
 	/* loop times; UINT64_MAX: none */
 	uint64_t narrow_ms; /* when the filter is to be made narrower */
+	uint64_t idle_ms;   /* when the rings, without jobs, are to be taken off their interfaces */
 	uint64_t
 		due_ms; /* no job, nor the filter, is due before: not walked through for each message */
 	uint64_t timer_ms; /* what the timer is set to */
@@ -149,9 +150,12 @@ struct classifier_table *engine_table_for(struct engine_stream *es, size_t keys)
 
 /* --- engine_filter.c: the kernel's filter --- */
 
-/* Attach a filter for all jobs that want packets to all rings. Never loses a packet of a job that was in before. A ring that takes none is
+/* Attach a filter for all jobs that want packets to all rings, which are hooked when there is one. Never loses a packet of a job that was in before. A ring that takes none is
  * marked dead. */
 void engine_filter_apply(struct engine *e);
+
+/* There has been no job for a while: take the rings off. */
+void engine_filter_idle(struct engine *e);
 
 /* --- engine_counters.c --- */
 

@@ -1,6 +1,8 @@
 #include "sampler/ring.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>
@@ -15,12 +17,16 @@
 #include "packet/flow.h"
 #include "packet/pcapng.h"
 
+/* An Ethernet type that is reserved (RFC 1701), so no packet has it: who waits for it hears nothing, and costs nothing. */
+enum { PROTOCOL_NONE = 0xffff };
+
 struct ring {
 	pcap_t *pcap;
 	int fd;
 	uint32_t link_type;
 	enum direction direction;
 	unsigned ifindex;
+	bool hooked, shared;
 	uint64_t stored, dropped;
 	ring_packet_cb cb; /* of the running ring_read */
 	void *cb_arg;
@@ -151,8 +157,11 @@ int ring_open(const struct ring_settings *settings, struct ring **ret, struct er
 		rc = link_type_find(r, err);
 	if (rc == 0)
 		rc = direction_find(r, settings->direction, err);
+	r->hooked = true;
 	if (rc == 0)
 		rc = ring_empty(r, settings->block_ms, err);
+	if (rc == 0)
+		rc = ring_hook(r, false, err);
 	if (rc < 0) {
 		ring_close(r);
 		return rc;
@@ -171,7 +180,10 @@ int ring_share(struct ring *r, const struct ring *first, struct error *err)
 {
 	/* the kernel finds a number that nobody else has */
 	int word = fanout_word(0, PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_UNIQUEID);
+	int rc = ring_hook(r, true, err);
 
+	if (rc < 0)
+		return rc;
 	if (first != r) {
 		int theirs = 0;
 		socklen_t n = sizeof(theirs);
@@ -183,6 +195,24 @@ int ring_share(struct ring *r, const struct ring *first, struct error *err)
 	if (setsockopt(r->fd, SOL_PACKET, PACKET_FANOUT, &word, sizeof(word)) < 0)
 		return error_set_errno(err, EC_EIO, errno,
 				       "%s: cannot share its packets (PACKET_FANOUT)", r->name);
+	r->shared = true;
+	return 0;
+}
+
+int ring_hook(struct ring *r, bool hooked, struct error *err)
+{
+	struct sockaddr_ll address = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(hooked ? ETH_P_ALL : PROTOCOL_NONE),
+		.sll_ifindex = (int)r->ifindex,
+	};
+
+	if (r->hooked == hooked || r->shared)
+		return 0;
+	if (bind(r->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return error_set_errno(err, errno == ENODEV ? EC_ENOTFOUND : EC_EIO, errno,
+				       "%s: cannot hook to the interface", r->name);
+	r->hooked = hooked;
 	return 0;
 }
 

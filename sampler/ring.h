@@ -28,15 +28,20 @@ struct ring_settings {
 	uint32_t block_ms;   /* a block that is not full is handed over after this time */
 };
 
-/* Open a ring. Needs CAP_NET_RAW (and CAP_NET_ADMIN for promiscuous mode). Returns 0, EC_EPERM, EC_ENOTFOUND (no such interface), EC_EINVAL
+/* Open a ring, unhooked. Needs CAP_NET_RAW (and CAP_NET_ADMIN for promiscuous mode). Returns 0, EC_EPERM, EC_ENOTFOUND (no such interface), EC_EINVAL
  * (down, or a link type that flow_parse does not read), EC_ENOMEM or EC_EIO, with a reason that names the interface. */
 int ring_open(const struct ring_settings *settings, struct ring **ret,
 	      struct error *err) EC_MUST_CHECK;
 
 /* Share the packets of the interface with other rings on it: each packet then goes to one of them, by the hash of its flow, both directions to the
- * same (PACKET_FANOUT, packet(7)). first: the ring that began to share, r itself to begin. Before the first filter; with the privileges of
- * ring_open. Returns 0, or EC_EIO with a reason that names the interface. */
+ * same (PACKET_FANOUT, packet(7)). first: the ring that began to share, r itself to begin. Before the first filter. It is hooked by that, and
+ * the kernel never lets it go again. Returns 0, or EC_EIO with a reason that names the interface. */
 int ring_share(struct ring *r, const struct ring *first, struct error *err) EC_MUST_CHECK;
+
+/* Hook the ring to its interface, or take it off. Off it costs the kernel nothing, where a filter that rejects everything still costs each packet of
+ * the interface a look. Either way waits for all processors (5 to 20 ms). One that shares stays as it is. Needs no privileges.
+ * Returns 0, EC_ENOTFOUND (the interface is gone) or EC_EIO with a reason. */
+int ring_hook(struct ring *r, bool hooked, struct error *err) EC_MUST_CHECK;
 
 /* Close; accepts NULL. */
 void ring_close(struct ring *r);

@@ -1,5 +1,7 @@
 /* Interfaces that go, go down, or never were, under the engine.
  */
+#include <linux/if_ether.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "rig.h"
@@ -78,6 +80,87 @@ static void test_interface_down_and_up(void **state)
 	rig_free(g);
 }
 
+/* How many packet sockets of this namespace hear all packets of an interface (/proc/net/packet, columns Proto and R). */
+static int hooked_sockets(void)
+{
+	FILE *f = fopen("/proc/thread-self/net/packet", "r");
+	char line[256];
+	unsigned protocol, running;
+	int n = 0;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%*s %*u %*u %x %*d %u", &protocol, &running) == 2)
+			n += protocol == ETH_P_ALL && running;
+	}
+	(void)fclose(f);
+	return n;
+}
+
+/* While there is no job the kernel does nothing for the engine: no socket hears a packet. It begins with the first job, loses nothing, and ends
+ * some time after the last. */
+static void test_idle_is_off_the_interface(void **state)
+{
+	struct rig *g = rig_new(1);
+	int before = hooked_sockets();
+	(void)state;
+
+	rig_start(g);
+	assert_int_equal(hooked_sockets(), before);
+	for (uint32_t round = 0; round < 2; round++) {
+		rig_send_many(g, 0, 0, 100);
+		struct rig_job *j = rig_add(g, rig_job_settings());
+		rig_wait_armed(g, j);
+		assert_int_equal(hooked_sockets(), before + 1);
+		rig_send_many(g, 0, 1000, 100);
+		rig_stop(g, j);
+		assert_numbers(j, 1000, 1, 100);
+		for (int ms = 0; ms < RIG_MS_MAX && hooked_sockets() > before; ms += 10)
+			rig_run(g, 10);
+		assert_int_equal(hooked_sockets(), before);
+	}
+	rig_free(g);
+}
+
+/* A ring that hears no packets hears of the end of its interface. */
+static void test_interface_deleted_while_idle(void **state)
+{
+	struct rig *g = rig_new(2);
+	(void)state;
+
+	rig_start(g);
+	wire_run("ip link del c0");
+	for (int ms = 0; ms < RIG_MS_MAX && g->failed == 0; ms += 10)
+		rig_run(g, 10);
+	assert_int_equal(g->failed, 1);
+	assert_non_null(strstr(g->failure.text, "c0"));
+	struct rig_job *j = rig_add(g, rig_job_settings());
+	rig_wait_armed(g, j);
+	rig_send_many(g, 1, 0, 10);
+	rig_wait_delivered(g, j, 10);
+	assert_int_equal(engine_job_stop(g->engine, &j->pcap), 0);
+	rig_wait_ended(g, j);
+	assert_int_equal(j->progress.reason, PART_REASON_ERROR);
+	assert_numbers(j, 0, 1, 10);
+	rig_free(g);
+}
+
+/* Deleted just before a job comes: it is told that its interface is gone. */
+static void test_interface_deleted_before_a_job(void **state)
+{
+	struct rig *g = rig_new(1);
+	(void)state;
+
+	rig_start(g);
+	wire_run("ip link del c0");
+	struct rig_job *j = rig_add(g, rig_job_settings());
+	rig_wait_ended(g, j);
+	assert_int_equal(j->progress.reason, PART_REASON_ERROR);
+	assert_non_null(strstr(j->error, "c0"));
+	assert_int_equal(g->failed, 1);
+	rig_free(g);
+}
+
 static void test_open_errors(void **state)
 {
 	static const char *const missing[] = {"nothere0"};
@@ -112,6 +195,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_interface_deleted),
 		cmocka_unit_test(test_one_of_two_deleted),
 		cmocka_unit_test(test_interface_down_and_up),
+		cmocka_unit_test(test_idle_is_off_the_interface),
+		cmocka_unit_test(test_interface_deleted_while_idle),
+		cmocka_unit_test(test_interface_deleted_before_a_job),
 		cmocka_unit_test(test_open_errors),
 	};
 
