@@ -120,11 +120,8 @@ static void on_ping(void *arg, const struct error *err)
 	set_part(arg, PART_DATABASE, err);
 }
 
-/* An object was begun: that proves the write. It is never finished. */
-static void on_writer(void *arg, const struct error *err, struct store_writer *writer)
+static void on_checked(void *arg, const struct error *err)
 {
-	if (!err)
-		store_writer_abort(writer);
 	set_part(arg, PART_STORAGE, err);
 }
 
@@ -148,7 +145,7 @@ static void check(struct api_health *h)
 	}
 	if (!h->parts[PART_STORAGE].running) {
 		h->parts[PART_STORAGE].running = true;
-		store_writer_open(h->app->store, "ready/api", on_writer, h);
+		store_check(h->app->store, on_checked, h);
 	}
 }
 

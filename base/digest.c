@@ -38,6 +38,17 @@ struct digest digest_hmac(struct bytes key, struct bytes b)
 	return d;
 }
 
+void digest_md5_base64(struct bytes b, char *dst)
+{
+	uint8_t md5[16];
+	unsigned n = 0;
+
+	EC_ASSERT(EVP_Digest(b.p, b.n, md5, &n, EVP_md5(), NULL) == 1);
+	EC_ASSERT(n == sizeof(md5));
+	EC_ASSERT(EVP_EncodeBlock((unsigned char *)dst, md5, (int)n) ==
+		  DIGEST_MD5_BASE64_BYTES - 1);
+}
+
 bool digest_equal(const void *a, const void *b, size_t n)
 {
 	return CRYPTO_memcmp(a, b, n) == 0;

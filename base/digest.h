@@ -1,4 +1,4 @@
-/* SHA-256, HMAC-SHA-256, random bytes and constant-time comparison, on OpenSSL's libcrypto.
+/* SHA-256, HMAC-SHA-256, MD5 where a protocol wants it, random bytes and constant-time comparison, on OpenSSL's libcrypto.
  *
  * FIPS 180-4 and RFC 2104. No key handling beyond this: secrets are the caller's.
  */
@@ -10,7 +10,13 @@
 #include "base/attr.h"
 #include "base/bytes.h"
 
-enum { DIGEST_BYTES = 32, DIGEST_HEX_BYTES = 65, SECRET_BYTES = 32, SECRET_TEXT_BYTES = 48 };
+enum {
+	DIGEST_BYTES = 32,
+	DIGEST_HEX_BYTES = 65,
+	DIGEST_MD5_BASE64_BYTES = 25,
+	SECRET_BYTES = 32,
+	SECRET_TEXT_BYTES = 48
+};
 
 struct digest {
 	uint8_t b[DIGEST_BYTES];
@@ -21,6 +27,10 @@ struct digest digest_sha256(struct bytes b);
 
 /* HMAC-SHA-256 of b under key. */
 struct digest digest_hmac(struct bytes key, struct bytes b);
+
+/* MD5 of b as the header Content-MD5 has it (RFC 1864): a check of transport, worth nothing against an attacker. dst:
+ * DIGEST_MD5_BASE64_BYTES. */
+void digest_md5_base64(struct bytes b, char *dst);
 
 /* Compare n bytes in time that depends on n alone. */
 bool digest_equal(const void *a, const void *b, size_t n);

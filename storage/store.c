@@ -10,7 +10,7 @@ enum {
 	OP_ARENA_BYTES = 4 * 1024 * 1024, /* a page of 1,000 keys of the greatest length: 0.6 MB */
 };
 
-static const struct store_driver *const drivers[] = {&store_file_driver};
+static const struct store_driver *const drivers[] = {&store_file_driver, &store_s3_driver};
 
 /* --- operations --- */
 
@@ -34,6 +34,10 @@ static void maybe_closed(struct store *store)
 	if (!store->closing || store->running > 0 || store->handles > 0)
 		return;
 	store->driver->close(store);
+}
+
+void store_closed(struct store *store)
+{
 	if (store->closed_cb)
 		store->closed_cb(store->closed_arg);
 	free(store);
@@ -154,7 +158,8 @@ int store_open(uv_loop_t *loop, const struct store_config *config, struct store 
 		return 0;
 	}
 	return error_set(err, EC_EINVAL,
-			 "storage: \"%.80s\" has no known scheme (file:///absolute/directory)",
+			 "storage: \"%.80s\" has no known scheme (file:///absolute/directory, "
+			 "s3://bucket/prefix?...)",
 			 config->url);
 }
 
@@ -180,6 +185,19 @@ int store_presign_put(struct store *store, const char *key, uint64_t max_bytes, 
 	if (!store_key_valid(bytes_of(key)) || now_us < 0)
 		return EC_EINVAL;
 	return store->driver->presign_put(store, key, max_bytes, now_us, ttl_s, dst);
+}
+
+bool store_is_s3(const char *url)
+{
+	return strncmp(url, "s3://", 5) == 0;
+}
+
+void store_check(struct store *store, store_done_cb cb, void *arg)
+{
+	struct store_op *op = op_new(store, finish_done, arg);
+
+	op->cb.done = cb;
+	op_start(op, store->driver->check);
 }
 
 /* --- whole objects --- */

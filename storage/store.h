@@ -1,4 +1,4 @@
-/* Objects in a store: a local directory or (later) S3, behind one asynchronous interface.
+/* Objects in a store: a local directory or S3, behind one asynchronous interface.
  *
  * An object is immutable bytes under a key ("chunks/a/b/c.pcapng": segments of [A-Za-z0-9._-] that do
  * not begin with '.', each at most 255 bytes, together at most STORE_KEY_MAX). It appears whole or not at all: a write is invisible
@@ -8,7 +8,10 @@
  * All calls and callbacks happen on the uv loop given to store_open; blocking work is done in uv's
  * thread pool. Every operation calls back exactly once, never from inside the call that started it.
  * Buffers are borrowed until the callback. Nothing here logs.
- * EDGECAP_STORAGE names the driver: file:///absolute/directory.
+ * EDGECAP_STORAGE names the driver: file:///absolute/directory, or s3://bucket/prefix?... (storage/s3_place.h).
+ *
+ * On S3 an operation that meets a server that is away, busy or silent is tried again for half a minute before it fails with EC_EUNAVAILABLE.
+ * Where S3 cannot give what a directory does, the function says so.
  */
 #pragma once
 
@@ -32,10 +35,12 @@ struct store_config {
 		*upload_base_url; /* file driver: where samplers reach the API; NULL: cannot sign */
 	struct bytes
 		signing_secret; /* file driver: signs upload URLs; >= 32 bytes, empty: cannot */
+	/* S3 driver: credentials, needed; and a file of trusted certificates, NULL: the system's */
+	const char *s3_access_key_id, *s3_secret_access_key, *s3_ca_file;
 };
 
 /* Open. loop: borrowed for the life of the store. The directory is made when its parent exists; it
- * must be writable. Returns 0, or EC_EINVAL (the URL: which part is wrong) / EC_EIO with a reason.
+ * must be writable. An S3 server is not asked anything (see store_check). Returns 0, or EC_EINVAL (the URL: which part is wrong) / EC_EIO with a reason.
  * Close with store_close. */
 int store_open(uv_loop_t *loop, const struct store_config *config, struct store **ret,
 	       struct error *err) EC_MUST_CHECK;
@@ -46,27 +51,35 @@ typedef void (*store_closed_cb)(void *arg);
  * call cb (may be NULL). store: may be NULL (cb is then called at once). */
 void store_close(struct store *store, store_closed_cb cb, void *arg);
 
+/* True when url is an S3 store's: samplers then upload to S3 itself, and need no upload_base_url. Pure. */
+bool store_is_s3(const char *url);
+
 /* True when key has the form above. Pure. */
 bool store_key_valid(struct bytes key);
 
 /* err is NULL on success; borrowed for the call. Codes: EC_ENOTFOUND, EC_EUNAVAILABLE (worth trying
- * again), EC_ELIMIT (no space, quota), EC_EIO, EC_ECONFLICT, EC_EINVAL (key), EC_ENOMEM. Texts name the
+ * again), EC_ELIMIT (no space, quota), EC_EIO, EC_ECONFLICT, EC_EPERM (the store refuses our
+ * credentials or its certificate is not trusted), EC_EINVAL (key), EC_ENOMEM. Texts name the
  * key, never the store's place or credentials: tenants may see them. */
 typedef void (*store_done_cb)(void *arg, const struct error *err);
 
 struct store_info {
 	uint64_t bytes;
 	struct digest sha256; /* of a write just committed; zero from a read or head */
-	int64_t modified_us;
+	int64_t modified_us;  /* of a write to S3: when the server answered, in whole seconds */
 };
 
 typedef void (*store_info_cb)(void *arg, const struct error *err, const struct store_info *info);
+
+/* Can objects be written now? Something is begun and given up; no object comes or goes. One try. */
+void store_check(struct store *store, store_done_cb cb, void *arg);
 
 /* Size of an object. key: copied. */
 void store_head(struct store *store, const char *key, store_info_cb cb, void *arg);
 
 /* Store an object in one go. data: borrowed until cb, at most LIMIT_CHUNK_BYTES. An object that is
- * there already with the same bytes is success; with other bytes it is EC_ECONFLICT and stays. */
+ * there already with the same bytes is success; with other bytes it is EC_ECONFLICT and stays. On an S3 server that ignores
+ * If-None-Match (no AWS, Ceph, MinIO, R2) two puts of different bytes at the same moment can both succeed; the later one stays. */
 void store_put(struct store *store, const char *key, struct bytes data, store_info_cb cb,
 	       void *arg);
 
@@ -92,7 +105,8 @@ typedef void (*store_reader_cb)(void *arg, const struct error *err, struct store
 
 /* Open for reading from offset. length: bytes to read, UINT64_MAX for all. On success the caller owns
  * the reader (store_reader_close). The object stays readable to the end although it is deleted
- * meanwhile. info->bytes: size of the whole object. */
+ * meanwhile; from S3 only what is read within 1 MiB of the first byte, then a read ends with EC_ENOTFOUND, or with EC_EIO
+ * when the object was replaced: never with bytes of another object. info->bytes: size of the whole object. */
 void store_reader_open(struct store *store, const char *key, uint64_t offset, uint64_t length,
 		       store_reader_cb cb, void *arg);
 
@@ -152,7 +166,8 @@ void store_sweep(struct store *store, uint64_t age_s, store_done_cb cb, void *ar
 
 /* --- signed uploads --- */
 
-/* A URL that allows one PUT of at most max_bytes to key until now_us + ttl_s. No I/O. dst:
+/* A URL that allows a PUT of at most max_bytes to key until now_us + ttl_s. No I/O. S3 knows no limit of the length here, and a
+ * second PUT replaces what the first one stored: the URL's holder can harm only his own chunk. dst:
  * STORE_URL_MAX. Returns 0, or EC_EINVAL when the store cannot sign. */
 int store_presign_put(struct store *store, const char *key, uint64_t max_bytes, int64_t now_us,
 		      uint32_t ttl_s, char *dst) EC_MUST_CHECK;

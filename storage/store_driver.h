@@ -1,4 +1,4 @@
-/* What a driver of the store implements: the file driver now, S3 next to it later.
+/* What a driver of the store implements: the file driver and the S3 driver.
  *
  * Internal to storage/. store.c keeps the rules that all drivers share: keys are checked, a callback
  * never comes from inside the call that started it, readers and writers may be given up while an
@@ -21,12 +21,13 @@ struct store_driver {
 	/* Set up store->state. rest: the URL behind "scheme://". As store_open. */
 	int (*open)(struct store *store, const char *rest, const struct store_config *config,
 		    struct error *err);
-	/* Free store->state; no operation runs and no reader or writer is open. */
+	/* Free store->state, then call store_closed, at once or from the loop; no operation runs and no reader or writer is open. */
 	void (*close)(struct store *store);
 	/* As store_presign_put. */
 	int (*presign_put)(struct store *store, const char *key, uint64_t max_bytes, int64_t now_us,
 			   uint32_t ttl_s, char *dst);
 
+	void (*check)(struct store_op *op);        /* begin and give up a write */
 	void (*head)(struct store_op *op);         /* key -> info */
 	void (*put)(struct store_op *op);          /* key, data -> info */
 	void (*get)(struct store_op *op);          /* key, offset, dst, cap -> n */
@@ -46,6 +47,9 @@ struct store_driver {
 
 /* The driver of directories: file:///absolute/directory. */
 extern const struct store_driver store_file_driver;
+
+/* The driver of S3 servers: s3://bucket/prefix (storage/s3_place.h). */
+extern const struct store_driver store_s3_driver;
 
 struct store {
 	uv_loop_t *loop;
@@ -115,6 +119,9 @@ struct store_op {
 	uv_work_t work;
 	void (*run)(struct store_op *op);
 };
+
+/* The driver's state is gone: tell the caller of store_close, free store. */
+void store_closed(struct store *store);
 
 /* The driver is done with op: tell the caller, free op. On the loop. */
 void store_op_done(struct store_op *op);

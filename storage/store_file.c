@@ -150,6 +150,7 @@ static void file_close(struct store *store)
 
 	file_tree_close(&s->tree);
 	state_free(s);
+	store_closed(store);
 }
 
 static int file_presign_put(struct store *store, const char *key, uint64_t max_bytes,
@@ -210,6 +211,16 @@ static void run_put(struct store_op *op)
 		return;
 	if (fstat(fd, &st) == 0)
 		op->info.modified_us = modified_us(&st);
+}
+
+static void run_check(struct store_op *op)
+{
+	struct file_tree *tree = &state_of(op)->tree;
+	char temp_name[FILE_TEMP_NAME_BYTES];
+	AUTO_FD int fd = -1;
+
+	if (file_tree_temp_new(tree, "check", temp_name, &fd, &op->err) == 0)
+		file_tree_temp_remove(tree, temp_name);
 }
 
 static void run_list(struct store_op *op)
@@ -415,6 +426,7 @@ static void run_abort(struct store_op *op)
 	{                                                                                          \
 		store_op_pool(op, run);                                                            \
 	}
+POOLED(file_check, run_check)
 POOLED(file_head, run_head)
 POOLED(file_put, run_put)
 POOLED(file_get, run_get)
@@ -435,6 +447,7 @@ const struct store_driver store_file_driver = {
 	.open = file_open,
 	.close = file_close,
 	.presign_put = file_presign_put,
+	.check = file_check,
 	.head = file_head,
 	.put = file_put,
 	.get = file_get,

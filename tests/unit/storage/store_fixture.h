@@ -1,4 +1,5 @@
-/* A store in a temporary directory, with its loop, and calls that wait. */
+/* A store with its loop, and calls that wait: in a temporary directory, or, beside tests/support/with-s3, in a prefix of its own
+ * on the S3 server. Tests that look into the directory begin with directory_only. */
 #pragma once
 
 #include "tests/support/unit.h"
@@ -9,13 +10,17 @@
 #include <sys/stat.h>
 #include <uv.h>
 
+#include "base/digest.h"
+#include "base/parse.h"
 #include "storage/store.h"
 #include "storage/store_wait.h"
 #include "tests/support/temp_dir.h"
 
 struct fixture {
 	char dir[TEMP_DIR_BYTES];
-	char url[TEMP_DIR_BYTES + 16];
+	char url[1024];
+	bool s3;
+	struct store_config config;
 	uv_loop_t loop;
 	struct store *store;
 };
@@ -65,6 +70,43 @@ static inline void run_until(struct fixture *f, const struct outcome *o, int cal
 	}
 }
 
+/* An environment variable that with-s3 sets. */
+static inline const char *s3_variable(const char *name)
+{
+	char full[64];
+
+	(void)snprintf(full, sizeof(full), "EDGECAP_TEST_S3_%s", name);
+	return getenv(full);
+}
+
+/* Where the store is, and what opens it. */
+static inline void fixture_place(struct fixture *f)
+{
+	const char *endpoint = s3_variable("ENDPOINT");
+	uint8_t random[8];
+	char hex[2 * sizeof(random) + 1];
+
+	f->s3 = endpoint != NULL;
+	f->config.url = f->url;
+	if (!f->s3) {
+		(void)snprintf(f->url, sizeof(f->url), "file://%s/store", f->dir);
+		return;
+	}
+	random_bytes(random, sizeof(random));
+	format_hex(random, sizeof(random), hex);
+	(void)snprintf(f->url, sizeof(f->url), "s3://%s/test/%s?endpoint=%s&plaintext=yes&stall=2s",
+		       s3_variable("BUCKET"), hex, endpoint);
+	f->config.s3_access_key_id = s3_variable("ACCESS_KEY");
+	f->config.s3_secret_access_key = s3_variable("SECRET_KEY");
+}
+
+/* Skip the test where the store is no directory. */
+static inline void directory_only(const struct fixture *f)
+{
+	if (f->s3)
+		skip();
+}
+
 static inline int fixture_setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -72,10 +114,9 @@ static inline int fixture_setup(void **state)
 
 	assert_non_null(f);
 	temp_dir_make(f->dir);
-	(void)snprintf(f->url, sizeof(f->url), "file://%s/store", f->dir);
+	fixture_place(f);
 	assert_int_equal(uv_loop_init(&f->loop), 0);
-	struct store_config config = {.url = f->url};
-	if (store_open(&f->loop, &config, &f->store, &err) < 0)
+	if (store_open(&f->loop, &f->config, &f->store, &err) < 0)
 		fail_msg("%s", err.text);
 	*state = f;
 	return 0;
@@ -164,6 +205,14 @@ static inline void write_file(const char *path, const char *text)
 	assert_non_null(file);
 	assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));
 	assert_int_equal(fclose(file), 0);
+}
+
+static inline unsigned entries(const struct fixture *f, const char *name);
+
+/* Unfinished writes in the directory; not told by S3's. */
+static inline unsigned unfinished(const struct fixture *f)
+{
+	return f->s3 ? 0 : entries(f, ".tmp");
 }
 
 /* Number of entries in a folder of the store, "." and ".." apart. */
