@@ -53,13 +53,22 @@ const char *upload_outcome_text(enum upload_outcome outcome)
 	return "unknown";
 }
 
+bool upload_url_is_s3(const char *url)
+{
+	const char *query = strchr(url, '?');
+
+	return query && strstr(query, "X-Amz-Signature=");
+}
+
 enum upload_outcome upload_outcome_of(int status, const char *etag,
-				      const struct digest *data_sha256)
+				      const struct digest *data_sha256, bool s3)
 {
 	char hex[DIGEST_HEX_BYTES], ours[DIGEST_HEX_BYTES + 2];
 
 	if (status >= 200 && status < 300)
 		return UPLOAD_STORED;
+	if (s3 && (status == 409 || status == 412))
+		return UPLOAD_AGAIN;
 	if (status == 409 || status == 412) {
 		digest_hex(data_sha256, hex);
 		(void)snprintf(ours, sizeof(ours), "\"%s\"", hex);
@@ -127,7 +136,8 @@ static void on_answer(void *arg, const struct error *err, const struct http_answ
 		lane_done(l, UPLOAD_AGAIN, err->text);
 		return;
 	}
-	enum upload_outcome outcome = upload_outcome_of(answer->status, answer->etag, &l->sha256);
+	enum upload_outcome outcome = upload_outcome_of(answer->status, answer->etag, &l->sha256,
+							upload_url_is_s3(l->url));
 	if (outcome != UPLOAD_STORED)
 		(void)snprintf(reason, sizeof(reason), "HTTP status %d", answer->status);
 	lane_done(l, outcome, reason);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <uv.h>
 
 #include "base/attr.h"
@@ -56,10 +57,15 @@ struct upload_config {
 /* Text of an outcome, static. */
 const char *upload_outcome_text(enum upload_outcome outcome);
 
-/* What an answer to a PUT means. etag: of the answer, "" when it has none; data_sha256: of the chunk. 409 and 412 say that the key is taken: with an ETag that is the
- * SHA-256 of the chunk (hex, quoted) these are our bytes, stored by an attempt whose answer was lost. Pure. */
+/* Is this URL S3's own, presigned, and not the API's? Pure. */
+bool upload_url_is_s3(const char *url);
+
+/* What an answer to a PUT means. etag: of the answer, "" when it has none; data_sha256: of the chunk. 409 and 412 of the API say that the key is taken: with an ETag that
+ * is the SHA-256 of the chunk (hex, quoted) these are our bytes, stored by an attempt whose answer was lost. S3 (s3: the URL is its own) takes the same
+ * bytes again with 200, its ETags say nothing of SHA-256, and its 409 is another operation in the way: try again; so is a 412, which it has no reason for, because
+ * giving up would lose a chunk that may be well. Pure. */
 enum upload_outcome upload_outcome_of(int status, const char *etag,
-				      const struct digest *data_sha256);
+				      const struct digest *data_sha256, bool s3);
 
 /* A new set of lanes, idle. Returns 0 or EC_ENOMEM. Close with upload_close. */
 int upload_new(const struct upload_config *config, struct upload **ret) EC_MUST_CHECK;

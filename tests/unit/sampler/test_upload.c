@@ -45,7 +45,8 @@ static void test_outcomes_of_statuses(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-		assert_int_equal(upload_outcome_of(cases[i].status, "", &d), cases[i].outcome);
+		assert_int_equal(upload_outcome_of(cases[i].status, "", &d, false),
+				 cases[i].outcome);
 }
 
 static void test_a_taken_key_with_our_bytes_is_stored(void **state)
@@ -57,11 +58,28 @@ static void test_a_taken_key_with_our_bytes_is_stored(void **state)
 	(void)state;
 	digest_hex(&ours, hex);
 	(void)snprintf(etag, sizeof(etag), "\"%s\"", hex);
-	assert_int_equal(upload_outcome_of(409, etag, &ours), UPLOAD_STORED);
-	assert_int_equal(upload_outcome_of(412, etag, &ours), UPLOAD_STORED);
-	assert_int_equal(upload_outcome_of(409, etag, &other), UPLOAD_CONFLICT);
-	assert_int_equal(upload_outcome_of(409, hex, &ours), UPLOAD_CONFLICT);
-	assert_int_equal(upload_outcome_of(500, etag, &ours), UPLOAD_AGAIN);
+	assert_int_equal(upload_outcome_of(409, etag, &ours, false), UPLOAD_STORED);
+	assert_int_equal(upload_outcome_of(412, etag, &ours, false), UPLOAD_STORED);
+	assert_int_equal(upload_outcome_of(409, etag, &other, false), UPLOAD_CONFLICT);
+	assert_int_equal(upload_outcome_of(409, hex, &ours, false), UPLOAD_CONFLICT);
+	assert_int_equal(upload_outcome_of(500, etag, &ours, false), UPLOAD_AGAIN);
+}
+
+/* S3 has ETags of its own, and a repeated PUT replaces: nothing that it says ends a chunk. */
+static void test_s3_never_conflicts(void **state)
+{
+	struct digest d = digest_sha256(bytes_of("chunk"));
+	static const char etag[] = "\"d41d8cd98f00b204e9800998ecf8427e\"";
+
+	(void)state;
+	assert_true(upload_url_is_s3("https://b.s3.example/k?X-Amz-Date=1&X-Amz-Signature=0a"));
+	assert_false(upload_url_is_s3("http://api/edge/v1/objects/k?expires=1&max=2&sig=0a"));
+	assert_false(upload_url_is_s3("http://api/X-Amz-Signature=/k"));
+	assert_int_equal(upload_outcome_of(200, etag, &d, true), UPLOAD_STORED);
+	assert_int_equal(upload_outcome_of(409, "", &d, true), UPLOAD_AGAIN);
+	assert_int_equal(upload_outcome_of(412, etag, &d, true), UPLOAD_AGAIN);
+	assert_int_equal(upload_outcome_of(403, "", &d, true), UPLOAD_REFUSED); /* expired */
+	assert_int_equal(upload_outcome_of(503, "", &d, true), UPLOAD_AGAIN);
 }
 
 static void test_outcomes_have_names(void **state)
@@ -310,6 +328,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_outcomes_of_statuses),
 		cmocka_unit_test(test_a_taken_key_with_our_bytes_is_stored),
+		cmocka_unit_test(test_s3_never_conflicts),
 		cmocka_unit_test(test_outcomes_have_names),
 		T(test_all_chunks_go_and_four_at_a_time),
 		T(test_a_store_that_fails_is_asked_again),
