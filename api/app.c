@@ -32,11 +32,6 @@ static int open_services(struct api_app *app, struct error *err)
 				     .listen_url = c->database_listen_url,
 				     .connections = c->database_connections,
 				     .application = "edgecap-api"};
-	const struct store_config store = {
-		.url = c->storage_url,
-		.upload_base_url = c->upload_url,
-		.signing_secret = bytes_of(c->signing_secret ? c->signing_secret : ""),
-	};
 
 	app->metrics = api_metrics_new(api_routes, api_routes_count);
 	app->rate = api_rate_new(c->request_rate_per_s, c->request_burst);
@@ -45,7 +40,7 @@ static int open_services(struct api_app *app, struct error *err)
 	int r = jq_open(app->loop, &jq, &app->jq, err);
 	if (r < 0)
 		return error_prefix(err, "EDGECAP_DATABASE_URL");
-	r = store_open(app->loop, &store, &app->store, err);
+	r = store_open(app->loop, &c->store, &app->store, err);
 	if (r < 0)
 		return error_prefix(err, "EDGECAP_STORAGE");
 	app->health = api_health_new(app);
@@ -57,7 +52,7 @@ static int open_edge(struct api_app *app, struct error *err)
 	const struct edge_config e = {.loop = app->loop,
 				      .jq = app->jq,
 				      .store = app->store,
-				      .signing_secret = bytes_of(app->config.signing_secret)};
+				      .signing_secret = app->config.store.signing_secret};
 
 	return edge_open(&e, &app->edge, err);
 }

@@ -3,7 +3,7 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "jobqueue/jq.h"
-#include "storage/store.h"
+#include "storage/store_settings.h"
 
 enum { SECRET_BYTES_MIN = 32, URL_BYTES_MAX = STORE_URL_MAX / 2 };
 
@@ -42,23 +42,19 @@ static const struct setting table[] = {
 	 .min = 1,
 	 .max = JQ_CONNECTIONS_MAX,
 	 .help = "connections to PostgreSQL"},
-	{.name = "EDGECAP_STORAGE",
-	 .kind = SETTING_STR,
-	 .min = 1,
-	 .max = URL_BYTES_MAX,
-	 .help = "the object store: file:///absolute/directory"},
+	STORE_SETTINGS,
 	{.name = "EDGECAP_UPLOAD_URL",
 	 .kind = SETTING_STR,
 	 .min = 1,
 	 .max = URL_BYTES_MAX,
 	 .optional = true,
-	 .help = "base URL under which samplers reach EDGECAP_EDGE_LISTEN"},
+	 .help = "base URL under which samplers reach EDGECAP_EDGE_LISTEN; not used with s3://"},
 	{.name = "EDGECAP_SIGNING_SECRET",
 	 .kind = SETTING_SECRET,
 	 .min = SECRET_BYTES_MIN,
 	 .max = 1024,
 	 .optional = true,
-	 .help = "signs the samplers' upload URLs; the same on all replicas"},
+	 .help = "signs the samplers' upload URLs; the same on all replicas; not used with s3://"},
 	{.name = "EDGECAP_SELECTION",
 	 .kind = SETTING_STR,
 	 .fallback = "none",
@@ -129,10 +125,13 @@ static int read_address(const struct settings *s, const char *name, struct api_a
 /* What depends on each other. */
 static int check(const struct api_config *c, struct error *err)
 {
-	if (c->has_edge && !c->upload_url)
+	/* S3 takes uploads itself, by URLs that our credentials sign */
+	if (store_is_s3(c->store.url))
+		return 0;
+	if (c->has_edge && !c->store.upload_base_url)
 		return error_set(err, EC_EINVAL,
 				 "EDGECAP_UPLOAD_URL is required with EDGECAP_EDGE_LISTEN");
-	if (c->has_edge && !c->signing_secret)
+	if (c->has_edge && c->store.signing_secret.n == 0)
 		return error_set(err, EC_EINVAL,
 				 "EDGECAP_SIGNING_SECRET is required with EDGECAP_EDGE_LISTEN");
 	return 0;
@@ -145,9 +144,6 @@ int api_config_read(const struct settings *s, struct api_config *ret, struct err
 		.database_url = settings_str(s, "EDGECAP_DATABASE_URL"),
 		.database_listen_url = settings_str(s, "EDGECAP_DATABASE_LISTEN_URL"),
 		.database_connections = (uint32_t)settings_u64(s, "EDGECAP_DATABASE_CONNECTIONS"),
-		.storage_url = settings_str(s, "EDGECAP_STORAGE"),
-		.upload_url = settings_str(s, "EDGECAP_UPLOAD_URL"),
-		.signing_secret = settings_str(s, "EDGECAP_SIGNING_SECRET"),
 		.drain_ms = settings_u64(s, "EDGECAP_DRAIN"),
 		.request_rate_per_s = (uint32_t)settings_u64(s, "EDGECAP_REQUEST_RATE"),
 		.request_burst = (uint32_t)settings_u64(s, "EDGECAP_REQUEST_BURST"),
@@ -156,6 +152,10 @@ int api_config_read(const struct settings *s, struct api_config *ret, struct err
 		.reuseport = settings_bool(s, "EDGECAP_REUSEPORT"),
 	};
 
+	const char *secret = settings_str(s, "EDGECAP_SIGNING_SECRET");
+	store_settings_take(s, &c.store);
+	c.store.upload_base_url = settings_str(s, "EDGECAP_UPLOAD_URL");
+	c.store.signing_secret = bytes_of(secret ? secret : "");
 	if (read_address(s, "EDGECAP_LISTEN", &c.tenants, &given, err) < 0 ||
 	    read_address(s, "EDGECAP_EDGE_LISTEN", &c.edge, &c.has_edge, err) < 0 ||
 	    read_address(s, "EDGECAP_OPS_LISTEN", &c.ops, &c.has_ops, err) < 0)

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/settings.h"
 #include "packet/selection.h"
+#include "storage/store.h"
 
 /* What main gives to settings_read. */
 extern const struct settings_program api_settings;
@@ -20,8 +21,7 @@ struct api_config {
 	const char *database_url;
 	const char *database_listen_url; /* NULL: database_url */
 	uint32_t database_connections;
-	const char *storage_url, *upload_url,
-		*signing_secret;    /* the last two NULL without samplers */
+	struct store_config store;  /* can sign uploads when has_edge */
 	struct selection selection; /* of new jobs; the hash's secret is each job's own */
 	uint64_t drain_ms;
 	uint32_t request_rate_per_s, request_burst;

@@ -5,6 +5,7 @@
 #include "assembler/service.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "storage/store_settings.h"
 
 enum {
 	THREADS_OF_A_WORKER = 3, /* writes both files and reads a chunk */
@@ -19,9 +20,7 @@ static const struct setting table[] = {
 	 .kind = SETTING_SECRET,
 	 .optional = true,
 	 .help = "PostgreSQL itself for LISTEN, where the other leads to pgbouncer"},
-	{.name = "EDGECAP_STORAGE",
-	 .kind = SETTING_STR,
-	 .help = "where chunks and files are: file:///absolute/directory"},
+	STORE_SETTINGS,
 	{.name = "EDGECAP_WORKERS",
 	 .kind = SETTING_INT,
 	 .fallback = "1",
@@ -69,16 +68,18 @@ static const struct settings_program program = {
 
 static struct service_config config_from(const struct settings *s)
 {
-	return (struct service_config){
+	struct service_config c = {
 		.database_url = settings_str(s, "EDGECAP_DATABASE_URL"),
 		.listen_url = settings_str(s, "EDGECAP_DATABASE_LISTEN_URL"),
 		.database_connections = (uint32_t)settings_u64(s, "EDGECAP_DATABASE_CONNECTIONS"),
 		.history_months = (uint32_t)settings_u64(s, "EDGECAP_HISTORY_MONTHS"),
 		.jobs = {.workers = (uint32_t)settings_u64(s, "EDGECAP_WORKERS"),
 			 .lease_ms = (uint32_t)settings_u64(s, "EDGECAP_LEASE"),
-			 .retention_ms = settings_u64(s, "EDGECAP_RETENTION"),
-			 .store = {.url = settings_str(s, "EDGECAP_STORAGE")}},
+			 .retention_ms = settings_u64(s, "EDGECAP_RETENTION")},
 	};
+
+	store_settings_take(s, &c.jobs.store);
+	return c;
 }
 
 /* libuv's threads do all blocking work of the store: one for each thing that a worker does at once, so that one slow disk

@@ -45,7 +45,26 @@ static void defaults(void **state)
 	assert_int_equal(c.request_rate_per_s, 20);
 	assert_int_equal(c.request_burst, 100);
 	assert_int_equal(c.log_level, LOG_INFO);
-	assert_null(c.signing_secret);
+	assert_int_equal(c.store.signing_secret.n, 0);
+	assert_string_equal(c.store.url, settings_str(settings, "EDGECAP_STORAGE"));
+	settings_free(settings);
+}
+
+/* Samplers upload to S3 itself: no URL of ours, no secret of ours. */
+static void s3_needs_no_upload_url(void **state)
+{
+	static const char *const flags[] = {"--listen=127.0.0.1:0",    "--database-url=host=/tmp",
+					    "--storage=s3://bucket",   "--edge-listen=127.0.0.1:0",
+					    "--s3-access-key-id=AKID", NULL};
+	struct settings *settings;
+	struct api_config c;
+	struct error err = {.code = 0};
+
+	(void)state;
+	if (read_flags(flags, &settings, &c, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(c.store.s3_access_key_id, "AKID");
+	assert_null(c.store.s3_secret_access_key); /* store_open says so */
 	settings_free(settings);
 }
 
@@ -88,6 +107,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults),
+		cmocka_unit_test(s3_needs_no_upload_url),
 		cmocka_unit_test(what_is_wrong_is_named),
 	};
 
