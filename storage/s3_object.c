@@ -70,13 +70,14 @@ static void fail_format(const struct s3_request *q, struct store_op *op)
 
 /* --- head --- */
 
-/* A HEAD has no body that could say what is not there: the object or the bucket. */
+/* A HEAD's answer has no body that could say what is not there, the object or the bucket, or why it is refused: the
+ * bucket is asked. */
 static void on_bucket(struct s3_request *q)
 {
 	struct store_op *op = q->arg;
 
-	if (q->status == 404)
-		(void)s3_request_fail(q, &op->err, EC_EIO, "the bucket does not exist");
+	if (q->err.code)
+		op->err = q->err;
 	store_op_done(op);
 }
 
@@ -85,9 +86,12 @@ static void on_head(struct s3_request *q)
 	struct store_op *op = q->arg;
 
 	op->err = q->err;
-	if (q->err.code == EC_ENOTFOUND) {
-		struct s3_request *bucket = s3_op_request(op, "look up", "HEAD", NULL);
+	if (q->err.code == EC_ENOTFOUND || q->err.code == EC_EPERM) {
+		struct s3_request *bucket = s3_op_request(op, q->verb, "GET", NULL);
 		if (bucket) {
+			s3_request_query(bucket, "list-type", "2");
+			s3_request_query(bucket, "max-keys", "1");
+			s3_request_query(bucket, "prefix", bucket->s3->place.prefix);
 			bucket->about = op->key;
 			bucket->done = on_bucket;
 			s3_request_start(bucket);
@@ -256,7 +260,8 @@ static void on_looked(struct s3_request *q)
 {
 	struct put *p = q->arg;
 
-	if (q->err.code == EC_ENOTFOUND) {
+	/* who may not look may yet be allowed to write, and a PUT says why it is refused */
+	if (q->err.code == EC_ENOTFOUND || q->err.code == EC_EPERM) {
 		put_write(p);
 	} else if (q->err.code) {
 		p->op->err = q->err;

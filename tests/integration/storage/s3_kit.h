@@ -1,0 +1,183 @@
+/* A store on the S3 server of with-s3, its faults, and what can be seen there beside the store's interface. */
+#pragma once
+
+#include "tests/unit/storage/store_fixture.h"
+
+#include <stdarg.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "storage/s3_ops.h"
+
+enum { KIT_PIECE_BYTES = 1024 * 1024 };
+
+/* Run a shell command; it must succeed. */
+static inline void shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static inline void shell(const char *format, ...)
+{
+	char text[4096];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (system(text) != 0) /* NOLINT(cert-env33-c): the test's own words */
+		fail_msg("failed: %s", text);
+}
+
+/* A command of with-s3's control program. */
+static inline void control(const char *words)
+{
+	shell("%s %s", s3_variable("CTL"), words);
+}
+
+/* The first line that a command writes. dst: cap bytes. */
+static inline void shell_line(const char *command, char *dst, size_t cap)
+{
+	FILE *pipe = popen(command, "r"); /* NOLINT(cert-env33-c): the test's own words */
+
+	assert_non_null(pipe);
+	dst[0] = '\0';
+	if (fgets(dst, (int)cap, pipe))
+		dst[strcspn(dst, "\n")] = '\0';
+	(void)pclose(pipe);
+}
+
+/* Open another store in the fixture's loop. */
+static inline struct store *open_store(struct fixture *f, const char *url, const char *secret,
+				       const char *ca_file)
+{
+	struct store_config config = f->config;
+	struct store *store = NULL;
+	struct error err = {0};
+
+	config.url = url;
+	config.s3_ca_file = ca_file;
+	if (secret)
+		config.s3_secret_access_key = secret;
+	if (store_open(&f->loop, &config, &store, &err) < 0)
+		fail_msg("%s", err.text);
+	return store;
+}
+
+struct counted {
+	struct s3_request request;
+	bool done;
+	unsigned uploads;
+};
+
+static inline void on_counted(struct s3_request *q)
+{
+	struct counted *c = q->arg;
+	struct bytes rest = {NULL, 0};
+
+	if (q->err.code)
+		fail_msg("%s", q->err.text);
+	rest = q->answer->body;
+	for (const uint8_t *p; (p = memmem(rest.p, rest.n, "<Upload>", 8)) != NULL;) {
+		c->uploads++;
+		rest.n -= (size_t)(p + 8 - rest.p);
+		rest.p = p + 8;
+	}
+	c->done = true;
+}
+
+/* Unfinished multipart uploads under the fixture's prefix. */
+static inline unsigned uploads(struct fixture *f)
+{
+	struct s3_store *s3 = f->store->state;
+	struct counted c = {.uploads = 0};
+
+	s3_request_init(&c.request, s3, "count", "GET", NULL);
+	s3_request_query(&c.request, "uploads", "");
+	s3_request_query(&c.request, "prefix", s3->place.prefix);
+	c.request.done = on_counted;
+	c.request.arg = &c;
+	s3_request_start(&c.request);
+	while (!c.done)
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+	return c.uploads;
+}
+
+/* The bytes of a test's object at a place: different everywhere, the same in every run. */
+static inline void kit_fill(uint8_t *dst, size_t n, uint64_t offset)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint64_t x = (offset + i) / 8 * UINT64_C(0x9e3779b97f4a7c15);
+		dst[i] = (uint8_t)((x ^ x >> 29) >> (offset + i) % 8 * 8);
+	}
+}
+
+/* Write pieces of KIT_PIECE_BYTES from the piece `from` on. Returns a code. */
+static inline int kit_write(struct store_writer *writer, unsigned from, unsigned count,
+			    struct error *err)
+{
+	uint8_t *piece = malloc(KIT_PIECE_BYTES);
+	int r = 0;
+
+	assert_non_null(piece);
+	for (unsigned i = from; r == 0 && i < from + count; i++) {
+		kit_fill(piece, KIT_PIECE_BYTES, (uint64_t)i * KIT_PIECE_BYTES);
+		r = store_wait_write(writer, (struct bytes){piece, KIT_PIECE_BYTES}, err);
+	}
+	free(piece);
+	return r;
+}
+
+/* Read all of an object and compare it with what kit_write wrote; pieces is its length. */
+static inline void kit_check(struct store *store, const char *key, unsigned pieces)
+{
+	struct store_reader *reader = NULL;
+	struct error err = {0};
+	uint8_t *got = malloc(KIT_PIECE_BYTES);
+	uint8_t *expected = malloc(KIT_PIECE_BYTES);
+	uint64_t at = 0;
+	size_t n = 1;
+
+	assert_non_null(got);
+	assert_non_null(expected);
+	if (store_wait_reader_open(store, key, 0, UINT64_MAX, &reader, &err) < 0)
+		fail_msg("%s", err.text);
+	while (n > 0) {
+		if (store_wait_read(reader, got, 100000, &n, &err) < 0)
+			fail_msg("%s", err.text);
+		kit_fill(expected, n, at);
+		if (memcmp(got, expected, n) != 0)
+			fail_msg("wrong bytes at %lu", (unsigned long)at);
+		at += n;
+	}
+	assert_int_equal(at, (uint64_t)pieces * KIT_PIECE_BYTES);
+	store_reader_close(reader);
+	free(got);
+	free(expected);
+}
+
+/* Run the loop for so long. */
+static inline void kit_pause(uv_timer_t *timer)
+{
+	*(bool *)timer->data = true;
+}
+
+static inline void kit_closed(uv_handle_t *handle)
+{
+	*(bool *)handle->data = true;
+}
+
+static inline void run_for(struct fixture *f, uint64_t ms)
+{
+	uv_timer_t timer;
+	bool over = false;
+
+	assert_int_equal(uv_timer_init(&f->loop, &timer), 0);
+	timer.data = &over;
+	uv_update_time(&f->loop);
+	assert_int_equal(uv_timer_start(&timer, kit_pause, ms, 0), 0);
+	while (!over)
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+	over = false;
+	uv_close((uv_handle_t *)&timer, kit_closed);
+	while (!over)
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+}
