@@ -13,7 +13,7 @@ from edgecap_lab import Lab  # noqa: E402
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "lab(edges, apis, assemblers, env): what to start")
+    config.addinivalue_line("markers", "lab(edges, apis, assemblers, env, storage): what to start")
 
 
 def pytest_addoption(parser):

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import ledger
 from edgecap_client import Client
+from s3_server import S3Server
 
 TOP = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("EDGECAP_BIN_DIR") or TOP / "build/dev/bin").resolve()
@@ -118,13 +119,14 @@ class Program:
 class Lab:
     """The programs and the network. Use as a context manager, or call close()."""
 
-    def __init__(self, edges=3, apis=1, assemblers=1, env=None):
+    def __init__(self, edges=3, apis=1, assemblers=1, env=None, storage="file"):
         sweep()
         self.dir = Path(tempfile.mkdtemp(prefix="edgecap-e2e.%d." % os.getpid()))
         self.dir.chmod(0o755)
         self.env, self.edges_count = dict(env or {}), edges
         self.programs, self.checked, self.killed = {}, set(), set()
         self.accounts, self.sources, self.slot, self.failed = [], [], None, False
+        self.storage, self.s3 = storage, None
         try:
             self._up(edges, apis, assemblers)
         except BaseException:
@@ -158,6 +160,8 @@ class Lab:
         self.slot = int(self.shell('slot_take "$RUN"; network_create "$SLOT" %d; echo $SLOT' % edges))
         self.source_namespace = "ec%d-src" % self.slot
         self.address = "100.127.%d.1" % self.slot
+        if self.storage == "s3":  # where samplers reach it, too
+            self.s3 = S3Server(self.dir / "log", self.address)
         (self.dir / "signing").write_text(secrets.token_hex(32) + "\n")
         (self.dir / "signing").chmod(0o600)
         self.edge_port, self.apis, self.assemblers, self.samplers = free_port(self.address), [], [], []
@@ -176,6 +180,8 @@ class Lab:
         return [api.client for api in self.apis]
 
     def _storage(self):
+        if self.s3:
+            return {**self.s3.settings(), **self.env}
         return {"EDGECAP_STORAGE": "file://%s/store" % self.dir, **self.env}
 
     def _add_api(self, number, replicas):
@@ -185,11 +191,12 @@ class Lab:
             "EDGECAP_LISTEN": "127.0.0.1:%d" % port,
             "EDGECAP_OPS_LISTEN": "127.0.0.1:%d" % ops,
             "EDGECAP_EDGE_LISTEN": "%s:%d" % (self.address, self.edge_port),
-            "EDGECAP_UPLOAD_URL": "http://%s:%d" % (self.address, self.edge_port),
             "EDGECAP_DATABASE_URL": self.urls["api"],
-            "EDGECAP_SIGNING_SECRET_FILE": str(self.dir / "signing"),
             "EDGECAP_REQUEST_RATE": "10000",  # tests poll as fast as they like
         }
+        if not self.s3:
+            env["EDGECAP_UPLOAD_URL"] = "http://%s:%d" % (self.address, self.edge_port)
+            env["EDGECAP_SIGNING_SECRET_FILE"] = str(self.dir / "signing")
         if replicas > 1:  # one address for all samplers, as behind a load balancer
             env["EDGECAP_REUSEPORT"] = "true"
         api = Program(self, "api-%d" % (number + 1), [BIN / "edgecap-api"], env)
@@ -345,6 +352,8 @@ class Lab:
                 problems.append(str(error))
             if REPORTS.search(program.log_text()):
                 problems.append("%s reported: see its log" % program.name)
+        if self.s3:
+            self.s3.close()
         self.shell('process_stop database QUIT 50; slot_release "$RUN"')
         left = [p.name for p in Path("/run/netns").glob("ec%s-*" % self.slot)] if self.slot else []
         if left:
