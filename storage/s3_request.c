@@ -160,8 +160,7 @@ static void on_wake(uv_timer_t *timer)
 		else
 			attempt(q);
 	}
-	/* The store lives: whoever was woken is an operation of it, and its end is told from another callback or was the
-	 * last thing that happened; the timer belongs to s3, which store_close frees later. */
+	/* the last operation of a store that is being closed may just have ended; s3 is freed later, by the loop */
 	if (!uv_is_closing((uv_handle_t *)timer))
 		sleep_timer(s3);
 }

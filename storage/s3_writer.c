@@ -48,6 +48,7 @@ struct s3_writer {
 	struct s3_request request;          /* everything but parts */
 	struct buf complete;                /* the body that ends the upload */
 	struct digest complete_sha256;
+	char hex[DIGEST_HEX_BYTES];
 	struct error err; /* of a part or of the beginning: every later operation ends with it */
 	struct store_op *op;
 	void (*go_on)(struct s3_writer *w); /* what waits for a part or for the beginning */
@@ -436,6 +437,8 @@ static void put_whole(struct s3_writer *w)
 		p->sha256 = digest_sha256((struct bytes){NULL, 0});
 	}
 	s3_request_init(q, w->s3, "write", "PUT", w->key);
+	digest_hex(&p->sha256, w->hex); /* the only part is the object */
+	s3_request_header(q, "x-amz-meta-sha256", w->hex);
 	q->body = (struct bytes){p->data, p->n};
 	q->body_sha256 = &p->sha256;
 	q->done = on_put;

@@ -30,6 +30,7 @@ struct script {
 	int listener;
 	uint16_t port;
 	pthread_t thread;
+	atomic_size_t connections;
 	atomic_size_t seen; /* requests, more than count when there were too many */
 	char wrong[256];
 	char mark[64];
@@ -101,7 +102,9 @@ static void *play(void *arg)
 		int fd = accept(s->listener, NULL, NULL);
 		if (fd < 0)
 			return NULL;
-		if (read_request(s, fd)) {
+		atomic_fetch_add(&s->connections, 1);
+		bool kept = true;
+		while (kept && read_request(s, fd)) {
 			size_t seen = atomic_load(&s->seen);
 			const struct step *step = seen < s->count ? &s->steps[seen] : NULL;
 			copy_mark(s);
@@ -110,6 +113,7 @@ static void *play(void *arg)
 					       seen + 1, s->head);
 			if (step && step->answer)
 				send_answer(s, fd, step->answer);
+			kept = step && step->answer && !strstr(step->answer, "Connection: close");
 			atomic_store(&s->seen, seen + 1);
 		}
 		(void)close(fd);
@@ -216,6 +220,25 @@ static void test_what_passes_is_tried_again(void **state)
 	assert_non_null(
 		strstr(f.script.head, "\r\nAuthorization: AWS4-HMAC-SHA256 Credential=AKID/"));
 	assert_null(strstr(f.script.head, "topsecret"));
+}
+
+static void test_connections_are_used_again(void **state)
+{
+	static const struct step steps[] = {
+		{"HEAD", "HTTP/1.1 404 x\r\n" EMPTY},
+		{"PUT", "HTTP/1.1 200 x\r\n" EMPTY},
+		{"HEAD", "HTTP/1.1 200 x\r\nContent-Length: 5\r\n\r\n"},
+		{"GET", "HTTP/1.1 200 x\r\nContent-Length: 5\r\n\r\nhello"},
+	};
+	struct fixture f;
+	struct outcome o;
+
+	(void)state;
+	begin(&f, steps, ARRAY_LEN(steps));
+	assert_int_equal(put(&f, "hello", &o), 0);
+	assert_int_equal(put(&f, "hello", &o), 0);
+	assert_int_equal(atomic_load(&f.script.connections), 1);
+	end(&f);
 }
 
 static void test_the_tries_have_an_end(void **state)
@@ -518,6 +541,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_passes_is_tried_again),
+		cmocka_unit_test(test_connections_are_used_again),
 		cmocka_unit_test(test_the_tries_have_an_end),
 		cmocka_unit_test(test_redirects_are_not_followed),
 		cmocka_unit_test(test_an_object_that_is_there_is_compared),
