@@ -154,6 +154,35 @@ static inline void kit_check(struct store *store, const char *key, unsigned piec
 	free(expected);
 }
 
+/* Run this program again with a role as its argument (see kit_child_open); its status as waitpid gives it. */
+static inline int kit_child(const struct fixture *f, const char *role)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (setenv("EDGECAP_TEST_S3_URL", f->url, 1) == 0)
+			(void)execl("/proc/self/exe", "child", role, (char *)NULL);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+/* In such a child: its parent's store, on a loop of its own. NULL when it cannot be opened. */
+static inline struct store *kit_child_open(uv_loop_t *loop)
+{
+	struct store *store = NULL;
+	struct store_config config = {.url = s3_variable("URL"),
+				      .s3_access_key_id = s3_variable("ACCESS_KEY"),
+				      .s3_secret_access_key = s3_variable("SECRET_KEY")};
+
+	if (uv_loop_init(loop) != 0 || store_open(loop, &config, &store, NULL) < 0)
+		return NULL;
+	return store;
+}
+
 /* Run the loop for so long. */
 static inline void kit_pause(uv_timer_t *timer)
 {

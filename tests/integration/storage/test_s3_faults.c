@@ -64,25 +64,17 @@ static void test_an_aborted_upload_leaves_nothing(void **state)
 }
 
 /* Write most of an object, then die without a word. */
-static void die_while_writing(struct fixture *f)
+static int die_while_writing(void)
 {
-	pid_t pid = fork();
+	struct store_writer *writer = NULL;
+	uv_loop_t loop;
+	struct store *store = kit_child_open(&loop);
 
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		struct store_writer *writer = NULL;
-		uv_loop_t loop;
-		struct store *store = NULL;
-		if (uv_loop_init(&loop) != 0 || store_open(&loop, &f->config, &store, NULL) < 0 ||
-		    store_wait_writer_open(store, "m/x", &writer, NULL) < 0 ||
-		    kit_write(writer, 0, 20, NULL) < 0)
-			_exit(1);
-		(void)raise(SIGKILL);
-		_exit(2);
-	}
-	int status = 0;
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	if (!store || store_wait_writer_open(store, "m/x", &writer, NULL) < 0 ||
+	    kit_write(writer, 0, 20, NULL) < 0)
+		return 1;
+	(void)raise(SIGKILL);
+	return 2;
 }
 
 static void test_a_killed_writer_is_swept(void **state)
@@ -92,7 +84,8 @@ static void test_a_killed_writer_is_swept(void **state)
 	struct outcome o = {0};
 	struct store_info info;
 
-	die_while_writing(f);
+	int status = kit_child(f, "die");
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	assert_int_equal(head(f, "m/x", &info), EC_ENOTFOUND);
 	assert_int_equal(uploads(f), 1);
 	store_sweep(f->store, 3600, on_done, &o); /* not old enough */
@@ -275,8 +268,11 @@ static void test_objects_that_change_while_they_are_read(void **state)
 
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
+	(void)argv;
+	if (argc > 1)
+		return die_while_writing();
 	const struct CMUnitTest tests[] = {
 		WITH_STORE(test_half_an_object_is_never_seen),
 		WITH_STORE(test_an_aborted_upload_leaves_nothing),
