@@ -208,6 +208,7 @@ static bool judge(struct s3_request *q, const struct error *err,
 		(void)s3_request_fail(q, &q->err, err->code, err->text);
 		return err->code == EC_EUNAVAILABLE;
 	}
+	EC_ASSERT(answer);
 	bool success = answer->status >= 200 && answer->status < 300;
 	if (!success || q->may_be_error)
 		is_error = s3_failure_code(answer->body, q->error_code);

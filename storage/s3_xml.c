@@ -193,7 +193,7 @@ static int take_text(struct s3_xml *x)
 /* The rest of an opening tag behind its name. */
 static int take_attributes(struct s3_xml *x)
 {
-	struct bytes name;
+	struct bytes name = {NULL, 0};
 
 	for (unsigned count = 0;; count++) {
 		bool space = is_space(peek(x));
@@ -223,7 +223,7 @@ static int take_attributes(struct s3_xml *x)
 
 static int open_element(struct s3_xml *x)
 {
-	struct bytes name;
+	struct bytes name = {NULL, 0};
 
 	if (x->depth == S3_XML_DEPTH_MAX)
 		return fail(x, EC_ELIMIT);
@@ -245,7 +245,7 @@ static int open_element(struct s3_xml *x)
 
 static int close_element(struct s3_xml *x)
 {
-	struct bytes name;
+	struct bytes name = {NULL, 0};
 
 	if (x->empty) {
 		x->empty = false;
