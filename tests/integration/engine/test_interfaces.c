@@ -72,7 +72,7 @@ static void test_interface_down_and_up(void **state)
 	wire_run("ip link set c0 down");
 	rig_run(g, 300);
 	wire_run("ip link set c0 up");
-	rig_run(g, 50);
+	wire_wait_running(&g->wire, 0);
 	rig_send_many(g, 0, 100, 100);
 	rig_stop(g, j);
 	assert_int_equal(g->failed, 0);

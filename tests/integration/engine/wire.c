@@ -81,6 +81,16 @@ static void wait_running(int socket, const char *interface)
 	assert_int_equal(ioctl(socket, SIOCSIFFLAGS, &r), 0);
 }
 
+void wire_wait_running(const struct wire *w, unsigned cable)
+{
+	char name[16];
+
+	(void)snprintf(name, sizeof(name), "s%u", cable);
+	wait_running(w->out[cable], name);
+	(void)snprintf(name, sizeof(name), "c%u", cable);
+	wait_running(w->back[cable], name);
+}
+
 void wire_open(struct wire *w, unsigned cables)
 {
 	char command[200], name[16];
@@ -104,12 +114,8 @@ void wire_open(struct wire *w, unsigned cables)
 		(void)snprintf(name, sizeof(name), "c%u", i);
 		w->back[i] = raw_socket(name);
 	}
-	for (unsigned i = 0; i < cables; i++) {
-		(void)snprintf(name, sizeof(name), "s%u", i);
-		wait_running(w->out[i], name);
-		(void)snprintf(name, sizeof(name), "c%u", i);
-		wait_running(w->back[i], name);
-	}
+	for (unsigned i = 0; i < cables; i++)
+		wire_wait_running(w, i);
 	wire_run("ip link set lo up");
 }
 

@@ -24,6 +24,9 @@ bool wire_is_permitted(void);
 /* Make the namespaces and cables, all up. Fails the test when that does not work. */
 void wire_open(struct wire *w, unsigned cables);
 
+/* Wait until a cable that was set up carries packets both ways. */
+void wire_wait_running(const struct wire *w, unsigned cable);
+
 /* Close descriptors; the namespaces go with the process, the cables now. */
 void wire_close(struct wire *w);
 
