@@ -90,6 +90,8 @@ class Cable:
                     "peer", "name", self.into, "netns", self.sink)  # fmt: skip
             command("ip", "-n", self.source, "link", "set", self.out, "up")
             command("ip", "-n", self.sink, "link", "set", self.into, "up")
+            for ns, name in ((self.source, self.out), (self.sink, self.into)):
+                self.await_running(ns, name)
         except BaseException:
             self.__exit__()
             raise
@@ -98,6 +100,16 @@ class Cable:
     def __exit__(self, *_):
         for ns in (self.source, self.sink):
             subprocess.run(["ip", "netns", "del", ns], stderr=subprocess.DEVNULL, check=False)
+
+    @staticmethod
+    def await_running(ns, name):
+        """The kernel gives an end whose peer came up later a queue only after a while, and throws away silently what is sent before."""
+        limit = time.monotonic() + STARTED_S
+        while json.loads(command("ip", "-n", ns, "-j", "link", "show", name))[0]["operstate"] != "UP":
+            if time.monotonic() > limit:
+                raise BenchError("%s does not come up" % name)
+            time.sleep(0.01)
+        command("ip", "-n", ns, "link", "set", name, "up")  # waits for the lock under which the queue is given
 
     def counters(self):
         """The receiving end's: packets received, and dropped before anybody saw them."""

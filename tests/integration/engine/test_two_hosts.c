@@ -22,6 +22,18 @@ enum { PACKETS = 4000, POLL_EVERY = 50, LINK_BYTES = 14 };
 
 /* --- the road --- */
 
+/* Wait until an interface of the present namespace has its queue (wire_wait_running). */
+static void await_up(const char *interface)
+{
+	char command[200];
+
+	(void)snprintf(command, sizeof(command),
+		       "for i in $(seq 500); do ip link show %s | grep -q 'state UP' && break; "
+		       "sleep 0.01; done; ip link set %s up",
+		       interface, interface);
+	wire_run(command);
+}
+
 /* The far rig's other end comes into the near host's namespace, which becomes a router. The process stays in the far one. */
 static void road_build(struct rig *near, struct rig *far)
 {
@@ -47,7 +59,9 @@ static void road_build(struct rig *near, struct rig *far)
 	wire_run("ip -6 addr add 2001:db8:2::1/64 dev far0 nodad");
 	wire_run("ip neigh add 192.0.2.9 lladdr 02:00:00:00:00:09 dev far0");
 	wire_run("ip -6 neigh add 2001:db8:2::9 lladdr 02:00:00:00:00:09 dev far0");
+	await_up("far0");
 	assert_int_equal(setns(far->wire.capture_ns, CLONE_NEWNET), 0);
+	await_up("c0");
 }
 
 /* --- packets --- */
