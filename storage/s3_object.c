@@ -46,6 +46,11 @@ void s3_range_format(uint64_t offset, uint64_t length, char *dst)
 	(void)snprintf(dst, 64, "bytes=%" PRIu64 "-%" PRIu64, offset, last);
 }
 
+bool s3_key_decode(const char *text, char *dst)
+{
+	return parse_percent(bytes_of(text), true, dst, S3_KEY_BYTES) == 0;
+}
+
 int s3_upload_id(struct bytes body, char *dst)
 {
 	struct s3_xml x;

@@ -1,6 +1,7 @@
 /* The S3 driver's operations, for the table in store_s3.c. Each reads its inputs from the op, as struct store_driver says.
  *
- * Objects: s3_object.c; reading: s3_reader.c; writing: s3_writer.c; listing, deleting, sweeping: s3_list.c.
+ * Objects: s3_object.c; reading: s3_reader.c; writing: s3_writer.c; listing and deleting: s3_list.c; sweeping:
+ * s3_sweep.c.
  */
 #pragma once
 
@@ -16,6 +17,7 @@ enum {
 	S3_WINDOW_BYTES = 1024 * 1024,
 	S3_ETAG_BYTES = 72,
 	S3_UPLOAD_ID_BYTES = 1025,
+	S3_KEY_BYTES = 1025, /* of anybody's object */
 };
 
 /* The driver's state of an operation's store. */
@@ -36,6 +38,9 @@ int s3_answer_info(const struct s3_http_answer *answer, struct store_info *ret) 
 
 /* <UploadId> of the answer to a beginning. Pure. dst: S3_UPLOAD_ID_BYTES. Returns 0 or EC_EFORMAT. */
 int s3_upload_id(struct bytes body, char *dst) EC_MUST_CHECK;
+
+/* A key as servers write it with encoding-type=url. Pure. dst: S3_KEY_BYTES. False for what is no such text, or too long: not ours. */
+bool s3_key_decode(const char *text, char *dst);
 
 /* The value of "Range" for length (>= 1) bytes from offset. dst: 64 bytes. */
 void s3_range_format(uint64_t offset, uint64_t length, char *dst);

@@ -327,3 +327,8 @@ bool s3_xml_at(const struct s3_xml *x, const char *path)
 	}
 	return x->depth > 0 && *path == '\0';
 }
+
+bool s3_xml_true(const struct s3_xml *x)
+{
+	return strcmp(x->text, "true") == 0;
+}

@@ -48,3 +48,6 @@ int s3_xml_next(struct s3_xml *x, enum s3_xml_event *ret) EC_MUST_CHECK;
 
 /* Is the innermost element at this path of names ("ListBucketResult/Contents/Key")? */
 bool s3_xml_at(const struct s3_xml *x, const char *path);
+
+/* Is the text of the element that was just closed "true"? */
+bool s3_xml_true(const struct s3_xml *x);

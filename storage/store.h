@@ -161,7 +161,7 @@ void store_list(struct store *store, const char *prefix, const char *start_after
 void store_delete(struct store *store, const char *const *keys, size_t count, store_done_cb cb,
 		  void *arg);
 
-/* Remove unfinished writes older than age_s seconds: what a killed process left behind. */
+/* Remove unfinished writes that nothing was added to for age_s seconds: what a killed process left behind. */
 void store_sweep(struct store *store, uint64_t age_s, store_done_cb cb, void *arg);
 
 /* --- signed uploads --- */

@@ -107,6 +107,29 @@ static void test_a_killed_writer_is_swept(void **state)
 	assert_int_equal(uploads(f), 0);
 }
 
+/* A writer that began long ago but has sent a part of late is alive. */
+static void test_a_slow_writer_is_not_swept(void **state)
+{
+	struct fixture *f = *state;
+	struct store_writer *writer = NULL;
+	struct outcome o = {0};
+	struct store_info info;
+	struct error err = {0};
+
+	assert_int_equal(store_wait_writer_open(f->store, "m/x", &writer, NULL), 0);
+	assert_int_equal(kit_write(writer, 0, 8, NULL), 0);
+	run_for(f, 4500);
+	assert_int_equal(kit_write(writer, 8, 8, NULL), 0);
+	run_for(f, 500); /* the second part is stored */
+	store_sweep(f->store, 3, on_done, &o);
+	run_until(f, &o, 1);
+	assert_int_equal(o.err.code, 0);
+	assert_int_equal(uploads(f), 1);
+	if (store_wait_commit(writer, &info, &err) < 0)
+		fail_msg("%s", err.text);
+	kit_check(f->store, "m/x", 16);
+}
+
 /* The OSD stops for longer than one try may take, then goes on. */
 static void test_a_server_that_hangs_for_a_while(void **state)
 {
@@ -277,6 +300,7 @@ int main(int argc, char **argv)
 		WITH_STORE(test_half_an_object_is_never_seen),
 		WITH_STORE(test_an_aborted_upload_leaves_nothing),
 		WITH_STORE(test_a_killed_writer_is_swept),
+		WITH_STORE(test_a_slow_writer_is_not_swept),
 		WITH_STORE(test_a_server_that_hangs_for_a_while),
 		WITH_STORE(test_a_server_that_hangs_for_good),
 		WITH_STORE(test_a_gateway_killed_in_the_middle_and_started_again),
