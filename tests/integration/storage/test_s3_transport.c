@@ -105,6 +105,8 @@ static int large_child(void)
 		return 1;
 	kit_check(store, "large", LARGE_PIECES);
 	store_wait_close(store);
+	if (uv_loop_close(&loop) != 0)
+		return 3;
 	(void)getrusage(RUSAGE_SELF, &usage);
 	(void)printf("peak %ld KiB\n", usage.ru_maxrss);
 	/* sanitizers keep what was freed */
