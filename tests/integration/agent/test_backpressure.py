@@ -4,7 +4,9 @@ nothing. All of the burst fits into the ring: there is no loss but that of a rin
 import contextlib
 import os
 import socket
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 from conftest import HANGING_DISK, REAL
@@ -104,6 +106,14 @@ def test_a_stalled_upload_loses_nothing_while_there_is_room(link, far_api, make_
     assert host.sampler.terminate()[0] == 0
 
 
+@pytest.fixture
+def folder():
+    """One that the sampler, which becomes nobody, can look into: not pytest's, which any other pytest closes to others."""
+    with tempfile.TemporaryDirectory(prefix="edgecap-test-") as it:
+        os.chmod(it, 0o711)
+        yield Path(it)
+
+
 @contextlib.contextmanager
 def hanging(file):
     file.touch()
@@ -113,11 +123,9 @@ def hanging(file):
         file.unlink()
 
 
-def test_a_disk_that_hangs_drops_and_counts(link, far_api, make_sampler, tmp_path):
+def test_a_disk_that_hangs_drops_and_counts(link, far_api, make_sampler, folder):
     """Nothing is written any more: the chunk buffers fill, and what finds none is dropped. The conversation with the API goes on."""
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        os.chmod(folder, 0o711)  # the sampler becomes nobody
-    file = tmp_path / "hang"
+    file = folder / "hang"
     host = Host(link, far_api, make_sampler, HANGING_DISK, EDGECAP_BUFFER_BYTES="4MiB", HANGING_DISK_FILE=str(file))
     with hanging(file):
         host.burst()
