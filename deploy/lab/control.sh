@@ -19,19 +19,33 @@ control_free_port() {
 	printf '%s\n' "$port"
 }
 
+# Set STORAGE: the words that start a program with the lab's storage, S3 or the directory $RUN/store.
+control_storage() {
+	if s3_present; then
+		STORAGE=(env "EDGECAP_STORAGE=$(s3_url)" "EDGECAP_S3_ACCESS_KEY_ID=$(secret_get s3-access-key)"
+			"EDGECAP_S3_SECRET_ACCESS_KEY_FILE=$RUN/secret/s3-secret-key")
+	else
+		(umask 077 && mkdir -p "$RUN/store")
+		STORAGE=(env "EDGECAP_STORAGE=file://$RUN/store")
+	fi
+}
+
 # Start the API with the samplers' listener on address $1, and wait until it is ready.
 control_start_api() {
-	secret_get signing >/dev/null
+	control_storage
+	if ! s3_present; then # else samplers upload to the bucket
+		secret_get signing >/dev/null
+		STORAGE+=("EDGECAP_UPLOAD_URL=http://$1:$EDGE_PORT" "EDGECAP_SIGNING_SECRET_FILE=$RUN/secret/signing")
+	fi
 	EDGECAP_LISTEN=127.0.0.1:$API_PORT EDGECAP_OPS_LISTEN=127.0.0.1:$OPS_PORT \
-		EDGECAP_EDGE_LISTEN=$1:$EDGE_PORT EDGECAP_UPLOAD_URL=http://$1:$EDGE_PORT \
-		EDGECAP_DATABASE_URL=$(database_url edgecap_api) EDGECAP_STORAGE=file://$RUN/store \
-		EDGECAP_SIGNING_SECRET_FILE=$RUN/secret/signing \
-		process_start api "$BIN/edgecap-api"
+		EDGECAP_EDGE_LISTEN=$1:$EDGE_PORT EDGECAP_DATABASE_URL=$(database_url edgecap_api) \
+		process_start api "${STORAGE[@]}" "$BIN/edgecap-api"
 	process_await api 150 curl --silent --fail --max-time 2 "http://127.0.0.1:$OPS_PORT/readyz"
 }
 
 # Start the assembler.
 control_start_assembler() {
-	EDGECAP_DATABASE_URL=$(database_url edgecap_assembler) EDGECAP_STORAGE=file://$RUN/store \
-		process_start assembler "$BIN/edgecap-assembler"
+	control_storage
+	EDGECAP_DATABASE_URL=$(database_url edgecap_assembler) \
+		process_start assembler "${STORAGE[@]}" "$BIN/edgecap-assembler"
 }

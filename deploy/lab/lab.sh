@@ -4,16 +4,20 @@
 
 readonly LAB_EDGES=3
 
-# Bring everything up; traffic ends by itself after $1 seconds. The caller's EXIT trap takes away what is half done.
+# Bring everything up, on S3 when $2 is "s3"; traffic ends by itself after $1 seconds. The caller's EXIT trap takes away what is half done.
 lab_up() {
 	lab_down 0 quiet # what a killed one left
 	state_create "$TOP"
 	printf '%s %s\n' $$ "$(process_start_time $$)" >"$RUN/holder"
-	lab_build
+	lab_build "${2-}"
 	say "starting PostgreSQL"
 	database_create
 	database_start
 	lab_network
+	if [[ ${2-} == s3 ]]; then
+		say "starting S3: a Ceph monitor, OSD and gateway"
+		s3_start "$API"
+	fi
 	say "applying migrations, making accounts"
 	database_prepare "$BIN"
 	tenant_create "$(lab_prefixes)"
@@ -25,10 +29,12 @@ lab_up() {
 	tenant_environment # the last: a lab with it is whole
 }
 
-# Install packages and build, each only as far as needed.
+# Install packages and build, each only as far as needed. $1: "s3" when that is wanted.
 lab_build() {
+	local lists=("$TOP/deploy/packages")
+	[[ $1 != s3 ]] || lists+=("$TOP/deploy/packages-s3")
 	say "installing packages"
-	process_step packages "$TOP/deploy/install-packages" "$TOP/deploy/packages" ||
+	process_step packages "$TOP/deploy/install-packages" "${lists[@]}" ||
 		{ tail -n 20 "$RUN/log/packages.log" >&2 && die "packages could not be installed"; }
 	say "building (release)"
 	# shellcheck disable=SC2016
@@ -93,11 +99,12 @@ lab_edges() {
 lab_down() {
 	local name keep=all
 	for name in $(process_names); do
-		[[ $name == database ]] || process_signal "$name" TERM
+		[[ $name == database || $name == s3-* ]] || process_signal "$name" TERM
 	done
 	for name in $(process_names); do
-		[[ $name == database ]] || process_stop "$name" TERM 50
+		[[ $name == database || $name == s3-* ]] || process_stop "$name" TERM 50
 	done
+	s3_stop
 	process_stop database QUIT 50
 	slot_release "$RUN"
 	if [[ $1 != 0 && $1 != 129 && $1 != 130 && $1 != 143 ]]; then

@@ -37,9 +37,9 @@ state_create() {
 			die "$RUN exists and is somebody else's: remove it"
 		ln -sfn "$RUN" "$link"
 	fi
-	mkdir -p "$RUN"/{pid,log,socket,spool,secret,store}
+	mkdir -p "$RUN"/{pid,log,socket,spool,secret}
 	chmod 0755 "$RUN" "$RUN"/{pid,log,socket,spool}
-	chmod 0700 "$RUN"/{secret,store}
+	chmod 0700 "$RUN/secret"
 }
 
 # Remove everything but the logs; with $2 = all, the logs as well.

@@ -1,5 +1,6 @@
 """deploy/quickstart as a user runs it, in clones of its own: run, up, down, status, Ctrl-C, kill -9, no namespaces."""
 
+import json
 import os
 import re
 import shutil
@@ -131,6 +132,8 @@ def test_up_beside_another_clone(clone, tmp_path):
         for one in (clone, other):
             check_up(one)
         assert "already" in clone.run("up")
+        refused = clone.run("up", "--s3", status=1)  # it has a directory: says so, and leaves it alone
+        assert "up without S3" in refused and "quickstart down, then" in refused, refused
         other.run("down")
         other.run("status", status=1)
         other.assert_nothing_left()
@@ -143,7 +146,7 @@ def test_up_beside_another_clone(clone, tmp_path):
 
 
 def check_up(clone):
-    """A job of the second account, right after each other: it has no collect interval."""
+    """A job of the second account, right after each other: it has no collect interval. Returns where it is, and how to ask."""
     clone.run("status")
     variables = clone.variables()
     assert set(variables) >= ENV_NAMES and variables["EDGECAP_URL"].endswith("/client/v4")
@@ -166,12 +169,52 @@ def check_up(clone):
     job = await_true("the job ends", 30, ended)
     assert job["status"] == "success" and job["packets_captured"] > 0, job
     assert job["samplers"]["done"] == 3, job
+    return path, headers
+
+
+def test_up_on_s3(clone, tmp_path):
+    """With --s3 chunks and files are objects of a real S3 server, and nothing of it is left."""
+    try:
+        out = clone.run("--s3", "up")
+        path, headers = check_up(clone)
+        assert "already, on S3" in clone.run("up", "--s3")
+        assert set(clone.variables()) == ENV_NAMES
+        job = requests.get(path, headers=headers, timeout=10).json()["result"]
+        check_objects(clone, job)
+        check_pcap(requests.get(path + "/download", headers=headers, timeout=30), tmp_path / "got.pcap", job)
+    finally:
+        ended = clone.run("down")
+    assert "did not end" not in ended, ended
+    clone.assert_nothing_left(out)
+    assert not os.path.lexists(clone.dir / ".run")
+
+
+def check_pcap(answer, file, job):
+    """A download is a pcap with as many packets as the job says."""
+    assert answer.status_code == 200, answer.text
+    file.write_bytes(answer.content)
+    read = subprocess.run(["tcpdump", "-n", "-r", file], capture_output=True, text=True, check=True)
+    assert len(read.stdout.splitlines()) == job["packets_captured"] > 0
+
+
+def check_objects(clone, job):
+    """A job's chunks and files are in the bucket and not in a directory; the bucket's key is in no log."""
+    state, account = clone.dir / ".run", clone.variables()["EDGECAP_LAB_ACCOUNT"]
+    rgw = [clone.dir / "deploy/lab/rgw", "admin", state / "s3"]
+    listed = subprocess.run([*rgw, "bucket", "list", "--bucket=edgecap", "--max-entries=1000"], capture_output=True, check=True)
+    keys = [entry["name"] for entry in json.loads(listed.stdout)]
+    for form in ("pcap", "pcapng"):
+        assert "pcaps/%s/%s/capture.%s" % (account, job["id"], form) in keys, keys
+    assert len([key for key in keys if key.startswith("chunks/%s/%s/" % (account, job["id"]))]) >= 3, keys
+    assert not (state / "store").exists()
+    secret = (state / "secret/s3-secret-key").read_text().strip()
+    assert not [log for log in (state / "log").iterdir() if secret in log.read_text(errors="replace")]
 
 
 def test_ctrl_c_at_random_moments(clone, rng):
-    """As a terminal sends it, to the group, or to quickstart alone: nothing is left."""
+    """As a terminal sends it, to the group, or to quickstart alone: nothing is left. Half of them on S3."""
     for number in range(8):
-        process = clone.start("run")
+        process = clone.start("run", *["--s3"] * (number // 2 % 2))
         time.sleep(rng.uniform(0, 14))
         if number % 2:
             process.send_signal(signal.SIGINT)
@@ -184,8 +227,8 @@ def test_ctrl_c_at_random_moments(clone, rng):
 
 def test_killed_at_random_moments(clone, rng):
     """kill -9 of quickstart leaves things running; down removes all of them."""
-    for _ in range(4):
-        process = clone.start("up")
+    for number in range(4):
+        process = clone.start("up", *["--s3"] * (number % 2))
         time.sleep(rng.uniform(0.2, 8))
         process.kill()
         process.wait()

@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# S3 of the lab: a Ceph RGW of its own (deploy/lab/rgw), in memory, gone with the lab. $RUN/s3 is there when it has one.
+
+readonly S3_BUCKET=edgecap
+
+# Start it with the gateway on address $1, make the bucket, and keep its keys as secrets s3-access-key and s3-secret-key.
+s3_start() {
+	local dir=$RUN/s3 rgw=$TOP/deploy/lab/rgw
+	(umask 077 && mkdir "$dir")
+	process_step s3-make "$rgw" make "$dir" "$RUN/log" "$1" || s3_die
+	process_start s3-monitor "$rgw" run "$dir" monitor
+	process_step s3-make "$rgw" make-osd "$dir" || s3_die
+	process_start s3-osd "$rgw" run "$dir" osd
+	process_start s3-gateway "$rgw" run "$dir" gateway
+	process_await s3-gateway 300 "$rgw" await "$dir"
+	process_step s3-make "$rgw" bucket "$dir" "$S3_BUCKET" || s3_die
+	mv "$dir/access-key" "$RUN/secret/s3-access-key"
+	mv "$dir/secret-key" "$RUN/secret/s3-secret-key"
+}
+
+# Say that it cannot be made, and end.
+s3_die() {
+	tail -n 20 "$RUN/log/s3-make.log" >&2
+	die "Ceph cannot be started, see $RUN/log"
+}
+
+# True when the lab has it.
+s3_present() {
+	[[ -d $RUN/s3 ]]
+}
+
+# Print the URL of the bucket, as EDGECAP_STORAGE takes it.
+s3_url() {
+	printf 's3://%s?endpoint=%s&plaintext=yes&style=path\n' "$S3_BUCKET" "$(<"$RUN/s3/endpoint")"
+}
+
+# End it, when nobody uses it any more. Its daemons have nothing to save, and the gateway waits for a dead OSD.
+s3_stop() {
+	local name
+	for name in $(process_names); do
+		[[ $name != s3-* ]] || process_stop "$name" KILL 50
+	done
+}
