@@ -3,7 +3,9 @@
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "storage/public_address.h"
 #include "version.h"
 
 enum {
@@ -28,7 +30,8 @@ struct s3_call {
 	struct buf answer;
 	uint8_t *dst;
 	size_t dst_cap, dst_bytes;
-	int refused; /* why answer_write took no more */
+	int refused;          /* why answer_write took no more */
+	bool refused_address; /* the name has an address that is not public */
 	s3_http_done_cb cb;
 	void *arg;
 };
@@ -40,6 +43,7 @@ struct s3_http {
 	uint8_t *ca_pem;
 	size_t ca_pem_bytes;
 	uint32_t stall_s;
+	bool public_only;
 	size_t calls;
 	unsigned handles; /* uv handles not closed yet, the timer included */
 	s3_http_closed_cb closed_cb;
@@ -76,7 +80,10 @@ static void error_from(const struct s3_call *c, CURLcode code, struct error *ret
 		(void)error_set(ret, EC_EUNAVAILABLE, "the store's name has no address");
 		return;
 	case CURLE_COULDNT_CONNECT:
-		(void)error_set(ret, EC_EUNAVAILABLE, "no connection to the store");
+		if (c->refused_address)
+			(void)error_set(ret, EC_EPERM, "the store's address is not a public one");
+		else
+			(void)error_set(ret, EC_EUNAVAILABLE, "no connection to the store");
 		return;
 	case CURLE_WRITE_ERROR: /* answer_write refused */
 		(void)error_set(ret, c->refused ? c->refused : EC_EIO,
@@ -274,6 +281,7 @@ int s3_http_new(const struct s3_http_config *config, struct s3_http **ret, struc
 	}
 	h->loop = config->loop;
 	h->stall_s = config->stall_s;
+	h->public_only = config->public_only;
 	h->ca_pem_bytes = config->ca_pem.n;
 	h->ca_pem = config->ca_pem.n > 0 ? malloc(config->ca_pem.n) : NULL;
 	h->multi = curl_multi_init();
@@ -330,6 +338,20 @@ static size_t answer_write(char *p, size_t size, size_t count, void *arg)
 	return n;
 }
 
+/* The last moment before a connection is made: what is looked at is what is connected to, so that a name that changes its
+ * address between a check and its use gains nothing. */
+static curl_socket_t socket_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct s3_call *c = arg;
+
+	(void)purpose;
+	if (!address_is_public(&address->addr)) {
+		c->refused_address = true;
+		return CURL_SOCKET_BAD;
+	}
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 static int header_add(struct s3_call *c, const char *line)
 {
 	struct curl_slist *longer = curl_slist_append(c->headers, line);
@@ -381,6 +403,10 @@ static CURLcode options_common(struct s3_call *c)
 	SET(CURLOPT_LOW_SPEED_TIME, (long)h->stall_s);
 	if (h->ca_pem)
 		SET(CURLOPT_CAINFO_BLOB, &ca);
+	if (h->public_only) {
+		SET(CURLOPT_OPENSOCKETFUNCTION, socket_open);
+		SET(CURLOPT_OPENSOCKETDATA, c);
+	}
 	return r;
 }
 

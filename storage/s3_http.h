@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <uv.h>
 
 #include "base/attr.h"
@@ -21,6 +22,7 @@ struct s3_http_config {
 	uv_loop_t *loop;
 	struct bytes ca_pem; /* trusted certificates, copied; empty: those of the system */
 	uint32_t stall_s;    /* a request that moves less than 1 KiB/s for so long is given up */
+	bool public_only; /* connect to no address but public ones (public_address.h), whatever DNS says */
 };
 
 struct s3_http_request {
@@ -43,7 +45,8 @@ struct s3_http_answer {
 };
 
 /* The outcome: err is NULL and answer set, whatever its status; or answer is NULL and err says why there is none:
- * EC_EUNAVAILABLE (no connection, it broke, or time ran out), EC_ELIMIT and EC_EFORMAT (the answer), EC_EPERM (certificate), EC_ENOMEM. */
+ * EC_EUNAVAILABLE (no connection, it broke, or time ran out), EC_ELIMIT and EC_EFORMAT (the answer), EC_EPERM (certificate, address that is
+ * not public), EC_ENOMEM. */
 typedef void (*s3_http_done_cb)(void *arg, const struct error *err,
 				const struct s3_http_answer *answer);
 typedef void (*s3_http_closed_cb)(void *arg);

@@ -22,8 +22,10 @@ static void attempt(struct s3_request *q);
 
 int s3_client_open(struct s3_store *s3, struct bytes ca_pem, struct error *err)
 {
-	struct s3_http_config config = {
-		.loop = s3->store->loop, .ca_pem = ca_pem, .stall_s = s3->place.stall_s};
+	struct s3_http_config config = {.loop = s3->store->loop,
+					.ca_pem = ca_pem,
+					.stall_s = s3->place.stall_s,
+					.public_only = s3->public_only};
 
 	LIST_INIT(&s3->sleeping);
 	int r = s3_http_new(&config, &s3->http, err);

@@ -34,6 +34,7 @@ struct s3_store {
 	struct store *store;
 	struct s3_place place;
 	char *access_key_id, *secret_key; /* owned */
+	bool public_only;                 /* as in s3_http_config */
 	struct s3_http *http;
 	uv_timer_t timer; /* wakes the next of sleeping */
 	LIST_HEAD(, s3_request) sleeping;
