@@ -54,6 +54,8 @@ enum {
 enum {
 	LIMIT_PREFIXES_PER_ACCOUNT = 4096,
 	LIMIT_NAME_BYTES = 128,
+	LIMIT_BUCKETS_PER_ACCOUNT = 100,       /* also the rows of one list answer */
+	LIMIT_CHALLENGE_TTL_S = 7 * 24 * 3600, /* a proof of ownership can be answered so long */
 };
 
 /* Connections and memory of one API process */
