@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
+#include "api/json_body.h"
 #include "base/json.h"
 #include "base/limits.h"
 
@@ -28,52 +28,6 @@ static const struct {
 	FIELDS(X)
 #undef X
 };
-
-/* The media type without parameters is one that clients send JSON under: JSON's own, and what they send when they were told nothing. */
-static bool is_accepted_type(struct bytes t)
-{
-	static const char *const types[] = {"application/json", "text/json", "text/plain",
-					    "application/x-www-form-urlencoded",
-					    "application/octet-stream"};
-	size_t n = 0;
-
-	while (n < t.n && t.p[n] != ';' && t.p[n] != ' ' && t.p[n] != '\t')
-		n++;
-	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-		if (strlen(types[i]) == n && strncasecmp(types[i], (const char *)t.p, n) == 0)
-			return true;
-	}
-	return n > 5 && strncasecmp("+json", (const char *)t.p + n - 5, 5) == 0;
-}
-
-/* JSON is UTF-8 (RFC 8259 section 8.1): another charset would change what the bytes mean. */
-static bool is_other_charset(struct bytes t)
-{
-	static const char word[] = "charset=";
-	const size_t n = sizeof(word) - 1;
-
-	for (size_t i = 0; i + n <= t.n; i++) {
-		if (strncasecmp((const char *)t.p + i, word, n) != 0)
-			continue;
-		struct bytes v = {t.p + i + n, t.n - i - n};
-		if (v.n > 0 && v.p[0] == '"')
-			v = (struct bytes){v.p + 1, v.n - 1};
-		return !(v.n >= 5 && strncasecmp((const char *)v.p, "utf-8", 5) == 0) &&
-		       !(v.n >= 8 && strncasecmp((const char *)v.p, "us-ascii", 8) == 0);
-	}
-	return false;
-}
-
-static void check_content_type(struct bytes t, struct field_errors *errors)
-{
-	if (t.n == 0)
-		return;
-	if (!is_accepted_type(t))
-		field_errors_add(errors, "", "Content-Type must be application/json, not %.*s",
-				 (int)(t.n < 64 ? t.n : 64), (const char *)t.p);
-	else if (is_other_charset(t))
-		field_errors_add(errors, "", "the body must be UTF-8");
-}
 
 /* A member; null counts as absent. */
 static const cJSON *get(const cJSON *obj, const char *name)
@@ -213,22 +167,10 @@ int pcap_request_parse(struct bytes content_type, struct bytes body, struct aren
 {
 	struct pcap_request q = {.message_count = 0};
 	AUTO_JSON cJSON *tree = NULL;
-	struct error err = {.code = 0};
 	size_t before = errors->count;
+	int r = json_body_parse(content_type, body, &tree, errors);
 
-	check_content_type(content_type, errors);
-	if (body.n == 0)
-		field_errors_add(errors, "", "the body is empty");
-	if (errors->count > before)
-		return EC_EINVAL;
-	int r = json_parse(body, &tree, &err);
-	if (r == EC_ENOMEM)
-		return r;
-	if (r < 0)
-		field_errors_add(errors, "", "%s", err.text);
-	else if (!cJSON_IsObject(tree))
-		field_errors_add(errors, "", "the body must be a JSON object");
-	else
+	if (r == 0)
 		r = read_fields(tree, arena, &q, errors);
 	if (errors->count > before)
 		return EC_EINVAL;

@@ -4,6 +4,7 @@
 #include "api/app.h"
 #include "api/envelope.h"
 #include "api/failure.h"
+#include "api/json_body.h"
 #include "api/metrics.h"
 #include "api/pcap_handlers.h"
 #include "api/pcap_request.h"
@@ -125,30 +126,13 @@ static bool read_key(struct api_request *r, const char **ret)
 	return *ret != NULL;
 }
 
-/* The headers that say how the body is to be read. False: answered. */
-static bool read_type(struct api_request *r, struct bytes *ret)
-{
-	struct bytes encoding;
-
-	if (api_request_header(r, "content-type", ret) > 1) {
-		api_answer_error(r, API_MALFORMED, "Content-Type occurs more than once");
-		return false;
-	}
-	if (api_request_header(r, "content-encoding", &encoding) > 0 &&
-	    !bytes_equal(encoding, bytes_of("identity"))) {
-		api_answer_error(r, API_INVALID, "Content-Encoding is not supported");
-		return false;
-	}
-	return true;
-}
-
 /* Read the request into call. False: answered. */
 static bool read_call(struct api_request *r, struct submit_call *call)
 {
 	struct field_errors errors = {.count = 0};
 	struct bytes type;
 
-	if (!read_type(r, &type))
+	if (!json_body_type(r, &type))
 		return false;
 	int code = pcap_request_parse(type, api_request_body(r), api_request_arena(r),
 				      &call->request, &errors);
