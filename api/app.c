@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "jobqueue/jq.h"
+#include "storage/bucket_client.h"
 #include "storage/store.h"
 
 static void observe(struct api_app *app, const struct api_exchange *x)
@@ -24,6 +25,17 @@ static void observe(struct api_app *app, const struct api_exchange *x)
 }
 
 /* --- opening --- */
+
+static int open_buckets(struct api_app *app, struct error *err)
+{
+	if (!app->config.buckets_file)
+		return 0;
+	int r = bucket_list_load(app->config.buckets_file, &app->bucket_list, err);
+	if (r < 0)
+		return error_prefix(err, "EDGECAP_BUCKETS_FILE");
+	app->bucket_client = bucket_client_new(app->loop);
+	return app->bucket_client ? 0 : error_set(err, EC_ENOMEM, "out of memory");
+}
 
 static int open_services(struct api_app *app, struct error *err)
 {
@@ -43,6 +55,9 @@ static int open_services(struct api_app *app, struct error *err)
 	r = store_open(app->loop, &c->store, &app->store, err);
 	if (r < 0)
 		return error_prefix(err, "EDGECAP_STORAGE");
+	r = open_buckets(app, err);
+	if (r < 0)
+		return r;
 	app->health = api_health_new(app);
 	return app->health ? 0 : error_set(err, EC_ENOMEM, "out of memory");
 }
@@ -140,6 +155,19 @@ static void close_services(void *arg)
 	store_close(app->store, on_service_closed, app);
 }
 
+/* Before the job queue: what was written into a bucket is still recorded. */
+static void close_buckets(void *arg)
+{
+	struct api_app *app = arg;
+	struct bucket_client *client = app->bucket_client;
+
+	app->bucket_client = NULL;
+	if (client)
+		bucket_client_close(client, close_services, app);
+	else
+		close_services(app);
+}
+
 /* No connection is left but those whose request waits for a handler. */
 static void on_drained(void *arg)
 {
@@ -148,9 +176,9 @@ static void on_drained(void *arg)
 
 	app->edge = NULL;
 	if (edge)
-		edge_close(edge, close_services, app);
+		edge_close(edge, close_buckets, app);
 	else
-		close_services(app);
+		close_buckets(app);
 }
 
 static void on_signal(uv_poll_t *handle, int status, int events)
@@ -171,6 +199,7 @@ static void free_all(struct api_app *app)
 	api_server_free(app->server);
 	api_rate_free(app->rate);
 	api_metrics_free(app->metrics);
+	bucket_list_free(app->bucket_list);
 	memset(app, 0, sizeof(*app));
 }
 

@@ -12,6 +12,8 @@
 #include "api/config.h"
 #include "api/server.h"
 
+struct bucket_client;
+struct bucket_list;
 struct edge;
 struct jq;
 struct store;
@@ -26,6 +28,8 @@ struct api_app {
 	struct api_rate *rate;
 	struct jq *jq;
 	struct store *store;
+	struct bucket_list *bucket_list;     /* NULL: tenants have no buckets */
+	struct bucket_client *bucket_client; /* NULL as well once the program stops */
 	struct api_health *health;
 	struct edge *edge; /* NULL when there is no edge listener */
 	struct api_server *server;

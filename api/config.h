@@ -22,6 +22,8 @@ struct api_config {
 	const char *database_listen_url; /* NULL: database_url */
 	uint32_t database_connections;
 	struct store_config store;  /* can sign uploads when has_edge */
+	const char *buckets_file;   /* NULL: tenants have no buckets */
+	struct bytes bucket_secret; /* with buckets_file */
 	struct selection selection; /* of new jobs; the hash's secret is each job's own */
 	uint64_t drain_ms;
 	uint32_t request_rate_per_s, request_burst;

@@ -99,8 +99,3 @@ void pcap_serve_list(struct api_request *r)
 	}
 	jq_job_list(api_request_app(r)->jq, &account, &call->query, on_jobs, call);
 }
-
-void pcap_serve_bucket(struct api_request *r)
-{
-	api_answer_error(r, API_INVALID, "Buckets are not enabled on this deployment");
-}

@@ -1,4 +1,4 @@
-/* Tenants' operations on packet captures but the download: submit, list, get, stop, limits; and what is not enabled.
+/* Tenants' operations on packet captures but the download: submit, list, get, stop, limits.
  *
  * Each reads its request, asks the job queue, and shows the result; the deciding parts are pcap_request, pcap_list_query and
  * pcap_view. The credential and its permission were checked before (auth.h).
@@ -22,9 +22,6 @@ void pcap_serve_stop(struct api_request *r);
 
 /* GET /accounts/{a}/pcaps/limits */
 void pcap_serve_limits(struct api_request *r);
-
-/* The bucket operations: 400, not enabled on this deployment. */
-void pcap_serve_bucket(struct api_request *r);
 
 /* Who does it, for audit rows; texts borrowed from r. */
 struct jq_actor pcap_actor(const struct api_request *r);

@@ -1,5 +1,6 @@
 #include "api/routes.h"
 
+#include "api/bucket_handlers.h"
 #include "api/download.h"
 #include "api/edge.h"
 #include "api/health.h"
@@ -18,10 +19,10 @@ const struct api_route api_routes[] = {
 	{API_TENANTS, "POST", PCAPS, "pcaps.submit", PERM_COLLECT, 0, false, pcap_serve_submit},
 	{API_TENANTS, "GET", PCAPS, "pcaps.list", PERM_READ, 0, false, pcap_serve_list},
 	{API_TENANTS, "GET", PCAPS "/limits", "pcaps.limits", PERM_READ, 0, false, pcap_serve_limits},
-	{API_TENANTS, "GET", PCAPS "/ownership", "ownership.list", PERM_READ, 0, false, pcap_serve_bucket},
-	{API_TENANTS, "POST", PCAPS "/ownership", "ownership.create", PERM_COLLECT, 0, false, pcap_serve_bucket},
-	{API_TENANTS, "POST", PCAPS "/ownership/validate", "ownership.validate", PERM_COLLECT, 0, false, pcap_serve_bucket},
-	{API_TENANTS, "DELETE", PCAPS "/ownership/{id}", "ownership.delete", PERM_COLLECT, 0, false, pcap_serve_bucket},
+	{API_TENANTS, "GET", PCAPS "/ownership", "ownership.list", PERM_READ, 0, false, bucket_serve_list},
+	{API_TENANTS, "POST", PCAPS "/ownership", "ownership.create", PERM_COLLECT, 0, false, bucket_serve_create},
+	{API_TENANTS, "POST", PCAPS "/ownership/validate", "ownership.validate", PERM_COLLECT, 0, false, bucket_serve_validate},
+	{API_TENANTS, "DELETE", PCAPS "/ownership/{id}", "ownership.delete", PERM_COLLECT, 0, false, bucket_serve_delete},
 	{API_TENANTS, "GET", PCAPS "/{id}", "pcaps.get", PERM_READ, 0, false, pcap_serve_get},
 	{API_TENANTS, "GET", PCAPS "/{id}/download", "pcaps.download", PERM_DOWNLOAD, 0, false, pcap_serve_download},
 	{API_TENANTS, "PUT", PCAPS "/{id}/stop", "pcaps.stop", PERM_COLLECT, 0, false, pcap_serve_stop},

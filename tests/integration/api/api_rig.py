@@ -138,8 +138,9 @@ class Account:
 class Api:
     """One process. Use as a context manager, or call stop()."""
 
-    def __init__(self, db, folder, name="api", **settings):
-        self.db, self.dir = db, Path(folder)
+    def __init__(self, db, folder, name="api", wrapper=(), **settings):
+        """wrapper: words in front of the program, which must become it."""
+        self.db, self.dir, self.wrapper = db, Path(folder), wrapper
         self.store = self.dir / "store"
         self.log_path = self.dir / (name + ".log")
         self.settings = {
@@ -164,7 +165,7 @@ class Api:
         offset = self.log_path.stat().st_size if self.log_path.exists() else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig=KILL", "--", str(BIN / "edgecap-api")],
+                ["setpriv", "--pdeathsig=KILL", "--", *self.wrapper, str(BIN / "edgecap-api")],
                 env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
 
