@@ -260,10 +260,19 @@ static int64_t seen_by(struct kit *k, const char *role, const char *scope, const
 			   role, scope, account->hex, table);
 }
 
+static void add_bucket(struct kit *k, const struct id *account, const char *destination)
+{
+	kit_sql(k,
+		"INSERT INTO buckets (account_id, id, destination, filename, submitted, "
+		"token_sha256,"
+		" expires) VALUES ('%s', gen_random_uuid(), '%s', 'f', now(), sha256(''), now())",
+		account->hex, destination);
+}
+
 static void test_scope_decides_which_rows_are_there(void **state)
 {
 	static const char *const tables[] = {"pcaps", "pcap_parts", "idempotency_keys",
-					     "account_prefixes"};
+					     "account_prefixes", "buckets"};
 	struct kit *k = *state;
 	struct id mine = kit_account(k, 0, 16, "192.0.2.0/24");
 	struct id theirs = kit_account(k, 0, 16, "192.0.2.0/24"), unset = {0};
@@ -275,6 +284,9 @@ static void test_scope_decides_which_rows_are_there(void **state)
 		"INSERT INTO account_prefixes VALUES ('%s', '192.0.2.0/24'), ('%s', "
 		"'192.0.2.0/24')",
 		mine.hex, theirs.hex);
+	add_bucket(k, &mine, "gs://one");
+	add_bucket(k, &theirs, "gs://one");
+	add_bucket(k, &theirs, "gs://two");
 	for (int i = 0; i < 3; i++) {
 		struct jq_submit request = kit_request(i == 0 ? &mine : &theirs);
 		struct kit_submitted s = {0};
@@ -322,6 +334,12 @@ static void test_scope_decides_what_can_be_written(void **state)
 					  " sha256('x'), now())",
 					  theirs.hex, job.id.hex),
 			    denied);
+	assert_string_equal(
+		kit_sql_fails(k,
+			      "INSERT INTO buckets VALUES ('%s', gen_random_uuid(), 'gs://x',"
+			      " NULL, now(), 'f', now(), sha256(''), now())",
+			      theirs.hex),
+		denied);
 	assert_string_equal(kit_sql_fails(k, "UPDATE accounts SET unrestricted = true"), denied);
 	assert_string_equal(kit_sql_fails(k, "UPDATE samplers SET enabled = true"), denied);
 	assert_string_equal(kit_sql_fails(k, "DELETE FROM pcaps"), denied);
