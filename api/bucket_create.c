@@ -87,10 +87,8 @@ static void on_written(void *arg, const struct error *err)
 	else if (err->code == EC_ECANCELED || err->code == EC_ENOMEM)
 		api_answer_failure(end(call), err);
 	else
-		bucket_answer_fault(end(call), "/destination_conf",
-				    "destination_conf: the challenge cannot be written into the "
-				    "bucket: %s",
-				    err->text);
+		bucket_answer_fault(end(call), "destination_conf",
+				    "the challenge cannot be written into the bucket: ", err->text);
 }
 
 static void on_found(void *arg, const struct error *err, const struct id *id, uint32_t count)
@@ -139,8 +137,7 @@ void bucket_serve_create(struct api_request *r)
 		return;
 	if (bucket_list_find(app->bucket_list, &call->request.destination, &call->access, &err) <
 	    0) {
-		bucket_answer_fault(end(call), "/destination_conf", "destination_conf: %s",
-				    err.text);
+		bucket_answer_fault(end(call), "destination_conf", "", err.text);
 		return;
 	}
 	jq_bucket_find(app->jq, &call->account, call->request.destination.canonical, on_found,

@@ -1,6 +1,5 @@
 #include "api/bucket_handlers.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "api/app.h"
@@ -67,16 +66,14 @@ void bucket_answer(struct api_request *r, const struct bucket_request *q,
 	api_answer_list(r, bucket_view(bucket), messages, NULL);
 }
 
-void bucket_answer_fault(struct api_request *r, const char *pointer, const char *fmt, ...)
+void bucket_answer_fault(struct api_request *r, const char *name, const char *text,
+			 const char *reason)
 {
 	struct field_errors errors = {.count = 0};
-	char text[FIELD_MESSAGE_BYTES];
-	va_list args;
+	char pointer[FIELD_POINTER_BYTES];
 
-	va_start(args, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	field_errors_add(&errors, pointer, "%s", text);
+	(void)snprintf(pointer, sizeof(pointer), "/%s", name);
+	field_errors_add(&errors, pointer, "%s: %s%s", name, text, reason);
 	api_answer_faults(r, &errors);
 }
 
@@ -124,13 +121,11 @@ static void on_validated(void *arg, const struct error *err, enum jq_bucket_outc
 	else if (bucket)
 		bucket_answer(r, &call->request, bucket);
 	else if (outcome == JQ_BUCKET_REPLACED)
-		bucket_answer_fault(r, "/ownership_challenge",
-				    "ownership_challenge: there is a later challenge: read the "
-				    "file again");
+		bucket_answer_fault(r, "ownership_challenge",
+				    "there is a later challenge: ", "read the file again");
 	else
-		bucket_answer_fault(r, "/destination_conf",
-				    "destination_conf: the account has no such bucket: add it "
-				    "first");
+		bucket_answer_fault(r, "destination_conf",
+				    "the account has no such bucket: ", "add it first");
 }
 
 /* What the request says without the database: allowed, and shown by whom. False: answered. */
@@ -143,13 +138,12 @@ static bool check_challenge(struct validate_call *call, const struct id *account
 	struct error err = {.code = 0};
 
 	if (bucket_list_find(app->bucket_list, &q->destination, &access, &err) < 0) {
-		bucket_answer_fault(call->r, "/destination_conf", "destination_conf: %s", err.text);
+		bucket_answer_fault(call->r, "destination_conf", "", err.text);
 		return false;
 	}
 	if (ownership_token_verify(app->config.bucket_secret, &o, q->challenge,
 				   clock_wall_now_us() / 1000000, ret, &err) < 0) {
-		bucket_answer_fault(call->r, "/ownership_challenge", "ownership_challenge: %s",
-				    err.text);
+		bucket_answer_fault(call->r, "ownership_challenge", "", err.text);
 		return false;
 	}
 	return true;

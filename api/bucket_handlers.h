@@ -33,6 +33,6 @@ bool bucket_read(struct api_request *r, bool create, struct bucket_request *q) E
 void bucket_answer(struct api_request *r, const struct bucket_request *q,
 		   const struct bucket *bucket);
 
-/* Answer 400 with one fault. fmt: its text. */
-void bucket_answer_fault(struct api_request *r, const char *pointer, const char *fmt, ...)
-	EC_PRINTF(3, 4);
+/* Answer 400 with one fault of the field name: "<name>: <text><reason>". */
+void bucket_answer_fault(struct api_request *r, const char *name, const char *text,
+			 const char *reason);

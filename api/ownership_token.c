@@ -61,9 +61,14 @@ static bool begins_with(struct bytes text, const char *begin)
 	return text.n >= n && memcmp(text.p, begin, n) == 0;
 }
 
+static bool is_blank(uint8_t c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static struct bytes trimmed(struct bytes text)
 {
-	while (text.n > 0 && memchr(" \t\r\n", text.p[text.n - 1], 4))
+	while (text.n > 0 && is_blank(text.p[text.n - 1]))
 		text.n--;
 	return text;
 }
