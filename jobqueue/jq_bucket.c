@@ -217,7 +217,7 @@ static void list_done(struct pg_op *op)
 
 	if (!buckets)
 		(void)pg_op_fail(op, EC_ENOMEM, "out of memory");
-	for (size_t i = 0; op->err.code == 0 && i < count; i++) {
+	for (size_t i = 0; buckets && op->err.code == 0 && i < count; i++) {
 		struct pg_row row = pg_row_at(op_rows(op, 0), (int)i);
 		bucket_read(&row, &buckets[i]);
 		if (pg_row_end(&row, &op->err) < 0)
