@@ -425,6 +425,8 @@ static CURLcode options_common(struct http_call *c)
 	SET(CURLOPT_PRIVATE, c);
 	SET(CURLOPT_ERRORBUFFER, c->reason);
 	SET(CURLOPT_NOSIGNAL, 1L);
+	/* The end of a request does not wait, on our loop, for the thread that still asks a silent name server. */
+	SET(CURLOPT_QUICK_EXIT, 1L);
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
