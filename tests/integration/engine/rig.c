@@ -136,7 +136,7 @@ struct rig *rig_new(unsigned cables)
 		.interface_count = cables,
 		.workers = 1,
 		.direction = DIRECTION_IN,
-		.ring_bytes = 4 * 1024 * 1024,
+		.ring_bytes = 32 * 1024 * 1024,
 		.block_ms = 5,
 		.buffer_bytes = 32 * 1024 * 1024,
 		.jobs_max = RIG_JOBS_MAX,

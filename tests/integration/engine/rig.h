@@ -47,7 +47,8 @@ struct rig {
 	size_t kept_count;
 };
 
-/* An engine on cables c0 .. with defaults: direction in, 4 MiB rings, blocks of 5 ms, 32 MiB of buffers. Change g->config in between if need
+/* An engine on cables c0 .. with defaults: direction in, rings of 32 MiB (however busy the machine, no test's packets are half of one, so that
+ * nobody is refused by backlog.h), blocks of 5 ms, 32 MiB of buffers. Change g->config in between if need
  * be: rig_new, then rig_start. */
 struct rig *rig_new(unsigned cables);
 
