@@ -5,6 +5,7 @@
 
 #include "api/board_table.h"
 #include "packet/chunk_name.h"
+#include "packet/pcapng.h"
 
 /* How long the window of a part that is not running yet may be: late hosts must not outlive the deadline. */
 static uint64_t window_us(const struct board_job *j, int64_t now_us)
@@ -60,6 +61,14 @@ static int grants_fill(struct board_part *p, const struct board_signer *signer, 
 	return 0;
 }
 
+/* Of a capture that lasts a day, chunks of one second would be 86,400 files for each stream. */
+static uint32_t chunk_age_ms(const struct board_job *j)
+{
+	uint32_t age_ms = j->time_limit_s * 1000 / LIMIT_FULL_CHUNKS_BY_AGE;
+
+	return age_ms > LIMIT_CHUNK_AGE_MS ? age_ms : LIMIT_CHUNK_AGE_MS;
+}
+
 static int part_fill(struct board_part *p, const struct board_signer *signer, int64_t now_us,
 		     struct arena *a, struct sync_down_part *down)
 {
@@ -72,12 +81,13 @@ static int part_fill(struct board_part *p, const struct board_signer *signer, in
 		.desired = stop ? SYNC_STOP : SYNC_RUN,
 		.filter = j->filter,
 		.scope = {.unrestricted = j->scope.unrestricted, .count = j->scope.count},
-		.snaplen_bytes = LIMIT_SIMPLE_SNAPLEN_BYTES,
+		.snaplen_bytes = j->full ? PCAPNG_SNAPLEN_MAX : LIMIT_SIMPLE_SNAPLEN_BYTES,
 		.packet_limit = j->packet_limit,
+		.byte_limit = j->byte_limit,
 		.time_limit_us = window,
 		.selection = j->selection,
-		.chunk_bytes = LIMIT_SIMPLE_CHUNK_BYTES,
-		.chunk_age_ms = LIMIT_CHUNK_AGE_MS,
+		.chunk_bytes = j->full ? LIMIT_FULL_CHUNK_BYTES : LIMIT_SIMPLE_CHUNK_BYTES,
+		.chunk_age_ms = chunk_age_ms(j),
 	};
 	if (j->scope.count) {
 		down->scope.prefixes =

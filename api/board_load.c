@@ -57,7 +57,9 @@ static int job_new(struct board *b, const struct jq_edge_job *from, struct board
 	j->account = from->account;
 	j->pcap = from->pcap;
 	j->time_limit_s = from->time_limit_s;
+	j->full = from->full;
 	j->packet_limit = from->packet_limit;
+	j->byte_limit = from->byte_limit;
 	j->deadline_us = from->deadline_us;
 	j->selection = from->selection;
 	int rc = json_parse(bytes_of(from->filter_json), &json, NULL);

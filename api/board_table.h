@@ -58,7 +58,10 @@ struct board_part {
 
 struct board_job {
 	struct id account, pcap;
-	uint32_t time_limit_s, packet_limit;
+	bool full; /* whole packets */
+	uint32_t time_limit_s;
+	uint32_t packet_limit; /* 0: none */
+	uint64_t byte_limit;   /* 0: none */
 	int64_t deadline_us;
 	struct filter filter;
 	struct scope scope;

@@ -14,6 +14,17 @@ static void add_range(cJSON *obj, const char *name, int64_t min, int64_t max, co
 	json_add_str(range, "unit", unit);
 }
 
+/* {limit, used, remaining, unit} */
+static void add_used(cJSON *obj, const char *name, uint32_t limit, uint32_t used, const char *unit)
+{
+	cJSON *item = json_add_object(obj, name);
+
+	json_add_int(item, "limit", limit);
+	json_add_int(item, "used", used);
+	json_add_int(item, "remaining", used < limit ? limit - used : 0);
+	json_add_str(item, "unit", unit);
+}
+
 static void add_simple(cJSON *obj, const struct jq_limits *l)
 {
 	cJSON *simple = json_add_object(obj, "simple");
@@ -27,12 +38,19 @@ static void add_simple(cJSON *obj, const struct jq_limits *l)
 	json_add_int(interval, "limit", l->collect_interval_s);
 	json_add_int(interval, "next_in", l->next_collect_s);
 	json_add_str(interval, "unit", "seconds");
-	cJSON *running = json_add_object(simple, "running");
-	json_add_int(running, "limit", l->running_max);
-	json_add_int(running, "used", l->running);
-	json_add_int(running, "remaining",
-		     l->running < l->running_max ? l->running_max - l->running : 0);
-	json_add_str(running, "unit", "jobs");
+	add_used(simple, "running", l->running_max, l->running, "jobs");
+}
+
+static void add_full(cJSON *obj, const struct jq_limits *l, bool enabled)
+{
+	cJSON *full = json_add_object(obj, "full");
+
+	json_add_bool(full, "enabled", enabled);
+	add_range(full, "time_limit", LIMIT_TIME_S_MIN, LIMIT_FULL_TIME_S_MAX, "seconds");
+	add_range(full, "packet_limit", LIMIT_PACKETS_MIN, LIMIT_PACKETS_MAX, "packets");
+	add_range(full, "byte_limit", LIMIT_FULL_BYTES_MIN, LIMIT_FULL_BYTES_MAX, "bytes");
+	add_used(full, "running", l->full_running_max, l->full_running, "jobs");
+	add_used(full, "buckets", LIMIT_BUCKETS_PER_ACCOUNT, l->buckets, "buckets");
 }
 
 static void on_limits(void *arg, const struct error *err, const struct jq_limits *l)
@@ -46,6 +64,7 @@ static void on_limits(void *arg, const struct error *err, const struct jq_limits
 	}
 	cJSON *result = cJSON_CreateObject();
 	add_simple(result, l);
+	add_full(result, l, api_request_app(r)->bucket_list != NULL);
 	cJSON *scope = json_add_object(result, "scope");
 	json_add_int(scope, "prefixes", l->prefixes);
 	json_add_bool(scope, "unrestricted", l->unrestricted);

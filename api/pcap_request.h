@@ -12,14 +12,19 @@
 #include "base/bytes.h"
 #include "base/field_errors.h"
 #include "jobqueue/jq_tenant.h"
+#include "storage/destination.h"
 
 /* Messages about ignored fields at most; the last says how many more there are. */
 enum { PCAP_REQUEST_MESSAGES_MAX = 16 };
 
 struct pcap_request {
 	const char *type, *system; /* static */
-	uint32_t time_limit_s, packet_limit;
-	const char *filter_json; /* as sent, "{}" when none; in the arena */
+	uint32_t time_limit_s;
+	uint32_t packet_limit;          /* 0: none (full) */
+	uint64_t byte_limit;            /* full; 0 with simple */
+	const char *colo_name;          /* full: well-formed; in the arena. NULL with simple */
+	struct destination destination; /* full; without keys */
+	const char *filter_json;        /* as sent, "{}" when none; in the arena */
 	struct filter filter;
 	size_t message_count;
 	const char *messages[PCAP_REQUEST_MESSAGES_MAX + 1]; /* in the arena */

@@ -11,12 +11,18 @@
 #include "api/pcap_view.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "storage/bucket_list.h"
 
 /* A submission while the job queue decides. */
 struct submit_call {
 	struct api_request *r;
 	struct pcap_request request;
 };
+
+static bool is_full(const struct submit_call *call)
+{
+	return strcmp(call->request.type, JOB_FULL) == 0;
+}
 
 static const char *outcome_text(enum jq_submit_outcome o)
 {
@@ -31,6 +37,14 @@ static const char *outcome_text(enum jq_submit_outcome o)
 		return "rate";
 	case JQ_SUBMIT_RUNNING:
 		return "running";
+	case JQ_SUBMIT_FULL_RUNNING:
+		return "full_running";
+	case JQ_SUBMIT_NO_COLO:
+		return "no_colo";
+	case JQ_SUBMIT_NO_BUCKET:
+		return "no_bucket";
+	case JQ_SUBMIT_BUCKET_PENDING:
+		return "bucket_pending";
 	case JQ_SUBMIT_NO_PREFIX:
 		return "no_prefix";
 	case JQ_SUBMIT_OUT_OF_SCOPE:
@@ -51,13 +65,12 @@ static void answer_job(const struct submit_call *call, const struct job *job)
 	api_answer_list(call->r, pcap_view(job, true), messages, NULL);
 }
 
-static void answer_out_of_scope(struct api_request *r)
+/* A fault that only the job queue can see. */
+static void answer_fault(struct api_request *r, const char *pointer, const char *text)
 {
 	struct field_errors errors = {.count = 0};
 
-	field_errors_add(&errors, "/filter_v1",
-			 "the filter can match nothing: it lies wholly outside the account's "
-			 "registered prefixes");
+	field_errors_add(&errors, pointer, "%s", text);
 	api_answer_faults(r, &errors);
 }
 
@@ -89,12 +102,39 @@ static void on_submitted(void *arg, const struct error *err, const struct jq_sub
 				"The account's limit of %u packet captures at once is reached",
 				result->limit);
 		return;
+	case JQ_SUBMIT_FULL_RUNNING:
+		api_answer_busy(
+			r, API_TOO_MANY, result->retry_after_s,
+			"The account's limit of %u full packet captures at once, pending or "
+			"running, is reached",
+			result->limit);
+		return;
+	case JQ_SUBMIT_NO_COLO:
+		answer_fault(
+			r, "/colo_name",
+			"colo_name: there is no colo or metro of this name; your network operator "
+			"can tell you the names, and the pcapng file of a simple capture shows "
+			"those of the hosts that see your traffic");
+		return;
+	case JQ_SUBMIT_NO_BUCKET:
+		answer_fault(
+			r, "/destination_conf",
+			"destination_conf: the account has no bucket of this destination; add and "
+			"validate it with /pcaps/ownership");
+		return;
+	case JQ_SUBMIT_BUCKET_PENDING:
+		answer_fault(r, "/destination_conf",
+			     "destination_conf: the bucket is not validated; see "
+			     "/pcaps/ownership/validate");
+		return;
 	case JQ_SUBMIT_NO_PREFIX:
 		api_answer_error(r, API_FORBIDDEN,
 				 "The account has no registered prefixes: it can capture nothing");
 		return;
 	case JQ_SUBMIT_OUT_OF_SCOPE:
-		answer_out_of_scope(r);
+		answer_fault(r, "/filter_v1",
+			     "the filter can match nothing: it lies wholly outside the account's "
+			     "registered prefixes");
 		return;
 	case JQ_SUBMIT_NO_ACCOUNT:
 		api_answer_error(r, API_FORBIDDEN, NULL);
@@ -126,6 +166,25 @@ static bool read_key(struct api_request *r, const char **ret)
 	return *ret != NULL;
 }
 
+/* Can the deployment write where a full capture shall go? False: answered. Whose bucket it is, the job queue knows. */
+static bool check_destination(struct api_request *r, const struct destination *d)
+{
+	const struct bucket_list *list = api_request_app(r)->bucket_list;
+	struct bucket_access access;
+	struct error err = {.code = 0};
+
+	if (!list) {
+		answer_fault(r, "/type",
+			     "type full is not enabled on this deployment: it has no buckets");
+		return false;
+	}
+	if (bucket_list_find(list, d, &access, &err) < 0) {
+		answer_fault(r, "/destination_conf", err.text);
+		return false;
+	}
+	return true;
+}
+
 /* Read the request into call. False: answered. */
 static bool read_call(struct api_request *r, struct submit_call *call)
 {
@@ -140,7 +199,7 @@ static bool read_call(struct api_request *r, struct submit_call *call)
 		api_answer_faults(r, &errors);
 	else if (code < 0)
 		api_answer_error(r, API_INTERNAL, NULL);
-	return code == 0;
+	return code == 0 && (!is_full(call) || check_destination(r, &call->request.destination));
 }
 
 void pcap_serve_submit(struct api_request *r)
@@ -156,6 +215,7 @@ void pcap_serve_submit(struct api_request *r)
 	call->r = r;
 	if (!read_key(r, &key) || !read_call(r, call))
 		return;
+	bool full = is_full(call);
 	struct jq_submit submit = {
 		.account = api_request_param_id(r, 0),
 		.id = id_new_v7(clock_wall_now_us()),
@@ -163,9 +223,13 @@ void pcap_serve_submit(struct api_request *r)
 		.system = call->request.system,
 		.time_limit_s = call->request.time_limit_s,
 		.packet_limit = call->request.packet_limit,
+		.byte_limit = call->request.byte_limit,
+		.colo_name = call->request.colo_name,
+		.destination = full ? call->request.destination.canonical : NULL,
 		.filter_json = call->request.filter_json,
 		.filter = call->request.filter,
-		.selection = app->config.selection,
+		.selection =
+			full ? (struct selection){.method = SELECT_NONE} : app->config.selection,
 		.idempotency_key = key,
 		.body_sha256 = digest_sha256(api_request_body(r)),
 		.actor = pcap_actor(r),

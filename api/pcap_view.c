@@ -4,8 +4,10 @@
 
 #include "api/envelope.h"
 #include "base/json.h"
+#include "packet/pcap_file.h"
 
-static bool is_pending(const struct job *job)
+/* Not ended: it can still change. */
+static bool is_under_way(const struct job *job)
 {
 	return strcmp(job_stage_status(job->stage), "pending") == 0;
 }
@@ -20,17 +22,39 @@ static void add_filter(cJSON *obj, const struct job *job)
 		cJSON_Delete(filter);
 }
 
-/* While pending the hosts may together report more than the file will have. */
+/* A limit, null for none. */
+static void add_limit(cJSON *obj, const char *name, uint64_t limit)
+{
+	if (limit > 0)
+		json_add_int(obj, name, (int64_t)limit);
+	else
+		json_add_item(obj, name, cJSON_CreateNull());
+}
+
+/* While it is under way the hosts may together report more than the file will have. */
 static void add_packets(cJSON *obj, const struct job *job, bool as_submitted)
 {
 	uint64_t captured = as_submitted ? 0 : job->packets_captured;
 
-	if (captured > job->packet_limit)
+	if (job->packet_limit > 0 && captured > job->packet_limit)
 		captured = job->packet_limit;
-	bool pending = as_submitted || is_pending(job);
-	json_add_int(obj, "packets_remaining",
-		     pending ? (int64_t)(job->packet_limit - captured) : 0);
+	if (!as_submitted && !is_under_way(job))
+		json_add_int(obj, "packets_remaining", 0);
+	else if (job->packet_limit == 0)
+		json_add_item(obj, "packets_remaining", cJSON_CreateNull());
+	else
+		json_add_int(obj, "packets_remaining", (int64_t)(job->packet_limit - captured));
 	json_add_int(obj, "packets_captured", (int64_t)captured);
+}
+
+/* What only a full job has. */
+static void add_full(cJSON *obj, const struct job *job)
+{
+	if (!job_is_full(job))
+		return;
+	add_limit(obj, "byte_limit", job->byte_limit);
+	json_add_str(obj, "colo_name", job->colo_name);
+	json_add_str(obj, "destination_conf", job->destination);
 }
 
 /* {code, limit, value}: the limit that was set and what was reached of it; null where there is none. */
@@ -46,6 +70,10 @@ static void add_stop_reason(cJSON *obj, const struct job *job)
 	case STOP_PACKET_LIMIT:
 		limit = job->packet_limit;
 		value = (int64_t)job->packets_captured;
+		break;
+	case STOP_BYTE_LIMIT:
+		limit = (int64_t)job->byte_limit;
+		value = (int64_t)pcap_packet_bytes(job->pcap_bytes, job->packets_captured);
 		break;
 	case STOP_LOST:
 		value = job->parts.lost; /* hosts; none is tolerated, so there is no limit */
@@ -115,9 +143,10 @@ cJSON *pcap_view(const struct job *job, bool as_submitted)
 	json_add_str(obj, "type", job->type);
 	json_add_str(obj, "system", job->system);
 	json_add_int(obj, "time_limit", job->time_limit_s);
-	json_add_int(obj, "packet_limit", job->packet_limit);
+	add_limit(obj, "packet_limit", job->packet_limit);
+	add_full(obj, job);
 	add_filter(obj, job);
-	json_add_str(obj, "status", as_submitted ? "pending" : job_stage_status(job->stage));
+	json_add_str(obj, "status", as_submitted ? "pending" : job_status(job));
 	add_packets(obj, job, as_submitted);
 	if (!as_submitted)
 		add_ending(obj, job);

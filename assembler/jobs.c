@@ -81,10 +81,17 @@ static void on_reported(void *arg, const struct error *err)
 	slot_clear(s);
 }
 
+/* When what is kept from now on may be removed. */
+static int64_t kept_us(const struct jobs *j)
+{
+	return clock_wall_now_us() + (int64_t)j->config.retention_ms * 1000;
+}
+
 static void report_done(struct slot *s)
 {
 	struct jobs *j = s->jobs;
 	struct assembly *a = s->assembly;
+	bool full = job_is_full(&a->job); /* its one file is the tenant's */
 	char pcap_sha256[DIGEST_HEX_BYTES];
 	char pcapng_sha256[DIGEST_HEX_BYTES];
 
@@ -97,12 +104,12 @@ static void report_done(struct slot *s)
 		.stop_reason = a->stop_reason,
 		.warnings_json = a->warnings_json,
 		.pcap_key = a->pcap_key,
-		.pcapng_key = a->pcapng_key,
+		.pcapng_key = full ? NULL : a->pcapng_key,
 		.pcap_bytes = a->pcap.bytes,
 		.pcapng_bytes = a->pcapng.bytes,
 		.pcap_sha256 = pcap_sha256,
-		.pcapng_sha256 = pcapng_sha256,
-		.expires_us = clock_wall_now_us() + (int64_t)j->config.retention_ms * 1000,
+		.pcapng_sha256 = full ? NULL : pcapng_sha256,
+		.expires_us = full ? 0 : kept_us(j),
 		.part_count = a->part_count,
 		.parts = a->stored,
 	};
@@ -118,10 +125,11 @@ static void report_again(struct slot *s)
 	random_bytes(&random, sizeof(random));
 	struct retry retry = outcome_retry(a->attempt, random);
 	job_log_again(a, &retry);
+	struct jq_failure failure = {.message = a->err.text, .kept_us = kept_us(s->jobs)};
 	if (retry.again)
 		jq_retry(s->jobs->jq, &a->lease, retry.delay_ms, a->err.text, on_reported, s);
 	else
-		jq_fail(s->jobs->jq, &a->lease, STOP_NONE, a->err.text, on_reported, s);
+		jq_fail(s->jobs->jq, &a->lease, &failure, on_reported, s);
 }
 
 /* Tell the database how the slot's job ended. */
@@ -129,6 +137,9 @@ static void report(struct slot *s)
 {
 	struct assembly *a = s->assembly;
 	struct jq *jq = s->jobs->jq;
+	struct jq_failure failure = {.reason = a->stop_reason,
+				     .message = a->message,
+				     .kept_us = a->keep_chunks ? kept_us(s->jobs) : 0};
 
 	if (s->lost) {
 		job_log_lease_lost(&a->lease);
@@ -141,7 +152,7 @@ static void report(struct slot *s)
 		report_done(s);
 		break;
 	case ASSEMBLY_FAIL:
-		jq_fail(jq, &a->lease, a->stop_reason, a->message, on_reported, s);
+		jq_fail(jq, &a->lease, &failure, on_reported, s);
 		break;
 	case ASSEMBLY_AGAIN:
 		report_again(s);
@@ -189,10 +200,12 @@ static void refuse(struct jobs *j, const struct jq_claim *claim, const struct er
 {
 	j->loose++;
 	if (claim->attempt > ATTEMPTS_MAX || (err && err->code == EC_EFORMAT)) {
-		const char *why =
-			err ? err->text : "its assembly was begun too often and never ended";
-		job_log_refused(&claim->lease, why);
-		jq_fail(j->jq, &claim->lease, STOP_NONE, why, on_refused, j);
+		struct jq_failure failure = {
+			.message = err ? err->text
+				       : "its assembly was begun too often and never ended",
+			.kept_us = kept_us(j)};
+		job_log_refused(&claim->lease, failure.message);
+		jq_fail(j->jq, &claim->lease, &failure, on_refused, j);
 	} else {
 		jq_retry(j->jq, &claim->lease, err ? RETRY_FIRST_MS : 0,
 			 err ? err->text : "the assembler was stopped", on_refused, j);

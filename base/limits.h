@@ -17,6 +17,15 @@ enum {
 	LIMIT_SIMPLE_SNAPLEN_BYTES = 160,
 };
 
+/* Contract: POST /pcaps, `full`. packet_limit as with `simple`, but not needed. */
+enum {
+	LIMIT_FULL_TIME_S_MAX = 24 * 3600,
+	LIMIT_FULL_BYTES_MIN = 1,
+	LIMIT_FULL_BYTES_MAX =
+		1000000000,    /* of packets; also what a job has that asks for no limit */
+	LIMIT_COLO_BYTES = 32, /* name of a colo or a metro */
+};
+
 /* Requests */
 enum {
 	LIMIT_BODY_BYTES = 64 * 1024,           /* tenant request body: 413 above */
@@ -40,14 +49,18 @@ enum {
 	LIMIT_STREAMS = 16,                 /* streams (rings) of one part */
 	LIMIT_UPLOAD_GRANTS = 16,           /* upload URLs granted ahead, per stream of a part */
 	LIMIT_CHUNK_BYTES = 8 * 1024 * 1024 + 64 * 1024, /* one stored chunk */
-	LIMIT_SIMPLE_CHUNK_BYTES = 256 * 1024, /* a `simple` chunk is closed at this size */
-	LIMIT_CHUNK_AGE_MS = 1000,             /* and at this age */
-	LIMIT_CHUNKS_PER_STREAM = 100000,      /* seq of a chunk stays below */
-	LIMIT_UPLOAD_URL_BYTES = 4096,         /* one upload URL */
-	LIMIT_UPLOAD_URL_TTL_S = 600,          /* a signed upload URL lives this long */
-	LIMIT_SAMPLER_SILENCE_S = 15,          /* then its parts are lost */
-	LIMIT_JOB_GRACE_S = 30,                /* a job's deadline is its window plus this */
-	LIMIT_REASON_BYTES = 256,              /* a reason text from the edge */
+	LIMIT_SIMPLE_CHUNK_BYTES = 256 * 1024,    /* a `simple` chunk is closed at this size */
+	LIMIT_CHUNK_AGE_MS = 1000,                /* and at this age */
+	LIMIT_FULL_CHUNK_BYTES = 8 * 1024 * 1024, /* a `full` chunk is closed at this size */
+	LIMIT_FULL_CHUNKS_BY_AGE =
+		10000, /* of a stream: a long `full` job's are closed at a later age */
+	LIMIT_CHUNKS_PER_STREAM = 100000, /* seq of a chunk stays below */
+	LIMIT_UPLOAD_URL_BYTES = 4096,    /* one upload URL */
+	LIMIT_UPLOAD_URL_TTL_S = 600,     /* a signed upload URL lives this long */
+	LIMIT_SAMPLER_SILENCE_S = 15,     /* then its parts are lost */
+	LIMIT_JOB_GRACE_S = 30,           /* a job's deadline is its window plus this */
+	LIMIT_FULL_GRACE_S = 900,         /* a `full` job's: the largest, uploaded at 1.1 MB/s */
+	LIMIT_REASON_BYTES = 256,         /* a reason text from the edge */
 };
 
 /* Tenancy */

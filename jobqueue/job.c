@@ -37,6 +37,20 @@ int stop_reason_parse(const char *text, enum stop_reason *ret)
 	return EC_EFORMAT;
 }
 
+bool job_is_full(const struct job *job)
+{
+	return strcmp(job->type, JOB_FULL) == 0;
+}
+
+const char *job_status(const struct job *job)
+{
+	if (!job_is_full(job))
+		return job_stage_status(job->stage);
+	if (job->stage == JOB_CAPTURING && job->parts.assigned == job->parts.total)
+		return job_stage_status(job->stage);
+	return job_stage_full_status(job->stage);
+}
+
 void job_as_submitted(struct job *job)
 {
 	struct job first = {
@@ -46,6 +60,9 @@ void job_as_submitted(struct job *job)
 		.system = job->system,
 		.time_limit_s = job->time_limit_s,
 		.packet_limit = job->packet_limit,
+		.byte_limit = job->byte_limit,
+		.colo_name = job->colo_name,
+		.destination = job->destination,
 		.filter_json = job->filter_json,
 		.selection = job->selection,
 		.stage = job->parts.total > 0 ? JOB_CAPTURING : JOB_READY,

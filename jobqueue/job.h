@@ -20,6 +20,7 @@
 	X(STOP_NONE, "")                                                                           \
 	X(STOP_TIME_LIMIT, "time_limit")                                                           \
 	X(STOP_PACKET_LIMIT, "packet_limit")                                                       \
+	X(STOP_BYTE_LIMIT, "byte_limit")                                                           \
 	X(STOP_REQUESTED, "stop_requested")                                                        \
 	X(STOP_NO_HOST, "no_edge_host")                                                            \
 	X(STOP_LOST, "edge_hosts_lost")
@@ -44,10 +45,13 @@ struct part_counts {
 struct job {
 	struct id account;
 	struct id id;
-	const char *type;   /* "simple" */
+	const char *type;   /* JOB_SIMPLE or JOB_FULL */
 	const char *system; /* "magic-transit" */
 	uint32_t time_limit_s;
-	uint32_t packet_limit;
+	uint32_t packet_limit;   /* 0: none */
+	uint64_t byte_limit;     /* of captured bytes; 0: none */
+	const char *colo_name;   /* full: whose hosts, a colo or a metro; else NULL */
+	const char *destination; /* full: canonical, a bucket of the account; else NULL */
 	const char *filter_json; /* filter_v1 as sent, JSON text; "{}" when none */
 	struct selection selection;
 	enum job_stage stage;
@@ -63,8 +67,8 @@ struct job {
 	uint64_t packets_cut;     /* left out at assembly by the job's packet limit */
 	uint64_t packets_rejected; /* left out at assembly: outside the tenant's scope or filter */
 	struct ledger ledger;      /* sum over the parts */
-	/* files, when done */
-	const char *pcap_key, *pcapng_key; /* NULL until done */
+	/* files, when done; of a full job there is one, in the tenant's bucket */
+	const char *pcap_key, *pcapng_key; /* NULL until done, or none */
 	uint64_t pcap_bytes, pcapng_bytes;
 	const char *pcap_sha256, *pcapng_sha256; /* hex */
 };
@@ -83,6 +87,16 @@ struct part {
 	uint32_t chunks_stored;  /* sum over the streams */
 	uint64_t packets_stored; /* found in the chunks by the assembler */
 };
+
+/* The values of job.type. */
+#define JOB_SIMPLE "simple"
+#define JOB_FULL "full"
+
+/* Does it capture whole packets of one colo or metro into the tenant's bucket? */
+bool job_is_full(const struct job *job);
+
+/* The public status of a job (static); the same as pcap_status (0011_full.sql). */
+const char *job_status(const struct job *job);
 
 /* What an idempotent replay answers: the job as it was when it was submitted, before anything became of it. Keeps
  * the request's fields, submitted, deadline and the number of parts. */

@@ -8,7 +8,7 @@
 const char *job_stage_text(enum job_stage s)
 {
 	switch (s) {
-#define X(name, text, status)                                                                      \
+#define X(name, text, status, full_status)                                                         \
 	case name:                                                                                 \
 		return text;
 		JOB_STAGES(X)
@@ -20,9 +20,21 @@ const char *job_stage_text(enum job_stage s)
 const char *job_stage_status(enum job_stage s)
 {
 	switch (s) {
-#define X(name, text, status)                                                                      \
+#define X(name, text, status, full_status)                                                         \
 	case name:                                                                                 \
 		return status;
+		JOB_STAGES(X)
+#undef X
+	}
+	return "";
+}
+
+const char *job_stage_full_status(enum job_stage s)
+{
+	switch (s) {
+#define X(name, text, status, full_status)                                                         \
+	case name:                                                                                 \
+		return full_status;
 		JOB_STAGES(X)
 #undef X
 	}
@@ -47,7 +59,7 @@ int job_stage_parse(const char *text, enum job_stage *ret)
 		const char *text;
 		enum job_stage stage;
 	} names[] = {
-#define X(name, text, status) {text, name},
+#define X(name, text, status, full_status) {text, name},
 		JOB_STAGES(X)
 #undef X
 	};

@@ -10,17 +10,17 @@
 
 #include "base/attr.h"
 
-/* X(name, text, public status) */
+/* X(name, text, public status, the same of a full job: job_status says "pending" until its first host is armed) */
 #define JOB_STAGES(X)                                                                              \
-	X(JOB_CAPTURING, "capturing", "pending")   /* some part is not ended */                    \
-	X(JOB_READY, "ready", "pending")           /* all parts ended: may be claimed */           \
-	X(JOB_ASSEMBLING, "assembling", "pending") /* leased by an assembler */                    \
-	X(JOB_DONE, "done", "success")             /* files are stored */                          \
-	X(JOB_FAILED, "failed", "failed")          /* error_message says why */                    \
-	X(JOB_EXPIRED, "expired", "success")       /* files removed: download is 410 */
+	X(JOB_CAPTURING, "capturing", "pending", "running")    /* some part is not ended */        \
+	X(JOB_READY, "ready", "pending", "conversion_pending") /* all ended: may be claimed */     \
+	X(JOB_ASSEMBLING, "assembling", "pending", "conversion_running") /* leased */              \
+	X(JOB_DONE, "done", "success", "success")                        /* files are stored */    \
+	X(JOB_FAILED, "failed", "failed", "failed")     /* error_message says why */               \
+	X(JOB_EXPIRED, "expired", "success", "success") /* files removed: download is 410 */
 
 enum job_stage {
-#define X(name, text, status) name,
+#define X(name, text, status, full_status) name,
 	JOB_STAGES(X)
 #undef X
 };
@@ -33,7 +33,8 @@ enum job_stage {
 	X(JOB_ASSEMBLING, JOB_READY)      /* to be tried again later */                            \
 	X(JOB_ASSEMBLING, JOB_DONE)                                                                \
 	X(JOB_ASSEMBLING, JOB_FAILED)                                                              \
-	X(JOB_DONE, JOB_EXPIRED)
+	X(JOB_DONE, JOB_EXPIRED)                                                                   \
+	X(JOB_FAILED, JOB_READY) /* the operator has it assembled again */
 
 /* X(name, text) */
 #define PART_STATES(X)                                                                             \
@@ -62,8 +63,11 @@ enum part_state {
 /* Text of a stage as in SQL (static). */
 const char *job_stage_text(enum job_stage s);
 
-/* The public status of a stage as in the API (static). */
+/* The public status of a stage as in the API, of a `simple` job (static). */
 const char *job_stage_status(enum job_stage s);
+
+/* The same of a full job, once a host is armed (static). */
+const char *job_stage_full_status(enum job_stage s);
 
 /* Text of a part's state as in SQL (static). */
 const char *part_state_text(enum part_state s);

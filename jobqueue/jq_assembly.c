@@ -91,15 +91,17 @@ void jq_complete(struct jq *jq, const struct jq_lease *lease, const struct jq_ou
 	pg_pool_submit(jq->pool, op);
 }
 
-void jq_fail(struct jq *jq, const struct jq_lease *lease, enum stop_reason reason,
-	     const char *message, jq_done_cb cb, void *arg)
+void jq_fail(struct jq *jq, const struct jq_lease *lease, const struct jq_failure *failure,
+	     jq_done_cb cb, void *arg)
 {
 	struct op_done *o = op_done_new("fleet", NULL, leased_done, cb, arg);
 
-	pg_op_statement(&o->op, "SELECT job_fail($1::uuid, $2::uuid, $3::bigint, $4, $5)");
+	pg_op_statement(&o->op, "SELECT job_fail($1::uuid, $2::uuid, $3::bigint, $4, $5,"
+				" $6::timestamptz)");
 	lease_params(&o->op, lease);
-	pg_op_text(&o->op, stop_reason_text(reason));
-	pg_op_text(&o->op, message);
+	pg_op_text(&o->op, stop_reason_text(failure->reason));
+	pg_op_text(&o->op, failure->message);
+	pg_op_time(&o->op, failure->kept_us);
 	pg_pool_submit(jq->pool, &o->op);
 }
 

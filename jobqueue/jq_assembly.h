@@ -25,6 +25,9 @@ struct jq_claim {
 	struct jq_lease lease;
 	uint32_t attempt; /* 1 for the first */
 	struct job job;
+	bool bucket_gone; /* a full job whose destination is no validated bucket of the account any more */
+	struct bytes
+		bucket_keys; /* a full job's: the tenant's keys, sealed (storage/bucket_keys.h); empty: the operator's */
 	struct scope scope;
 	size_t part_count;
 	const struct part *parts; /* ordered by sampler id */
@@ -53,10 +56,11 @@ struct jq_outcome {
 		rejected; /* in the file; beyond the limit; outside scope or filter */
 	enum stop_reason stop_reason;
 	const char *warnings_json;
-	const char *pcap_key, *pcapng_key;
+	const char *pcap_key,
+		*pcapng_key; /* pcapng_key, pcapng_sha256: NULL for a full job, which has none */
 	uint64_t pcap_bytes, pcapng_bytes;
 	const char *pcap_sha256, *pcapng_sha256;
-	int64_t expires_us;
+	int64_t expires_us; /* 0: never, nothing of it is in the service's store */
 	size_t part_count;
 	const struct jq_part_stored *parts;
 };
@@ -65,9 +69,16 @@ struct jq_outcome {
 void jq_complete(struct jq *jq, const struct jq_lease *lease, const struct jq_outcome *outcome,
 		 jq_done_cb cb, void *arg);
 
-/* Mark the job failed. message: shown to the tenant; copied. */
-void jq_fail(struct jq *jq, const struct jq_lease *lease, enum stop_reason reason,
-	     const char *message, jq_done_cb cb, void *arg);
+/* How a job failed. */
+struct jq_failure {
+	enum stop_reason reason;
+	const char *message; /* shown to the tenant; copied */
+	int64_t kept_us; /* its chunks are kept until then, for pcap_reassemble; 0: they are of no use */
+};
+
+/* Mark the job failed. failure: copied. */
+void jq_fail(struct jq *jq, const struct jq_lease *lease, const struct jq_failure *failure,
+	     jq_done_cb cb, void *arg);
 
 /* Give the job back to be tried again after delay_ms. message: the last error, for the operator;
  * copied. */
@@ -92,7 +103,7 @@ typedef void (*jq_garbage_cb)(void *arg, const struct error *err, const struct j
 			      size_t count);
 
 /* Find at most max (1..JQ_GARBAGE_MAX) of them, oldest first: done jobs past `expires`, and ended jobs whose
- * chunks are still there JQ_GARBAGE_GRACE_S after their end. */
+ * chunks are still there JQ_GARBAGE_GRACE_S after their end and are not kept any more. */
 void jq_garbage_find(struct jq *jq, uint32_t max, jq_garbage_cb cb, void *arg);
 
 /* Record that it was removed (stage `expired` when files). */

@@ -34,10 +34,13 @@ static int read_jobs(const PGresult *res, struct claimed *c, struct error *err)
 		struct jq_claim *claim = &c->claims[i];
 		claim->lease.fence = pg_row_u64(&row);
 		claim->attempt = pg_row_u32(&row);
+		bool bucket = pg_row_bool(&row);
+		claim->bucket_keys = pg_row_bytes(&row);
 		job_read(&row, &claim->job);
 		int code = pg_row_end(&row, err);
 		if (code < 0)
 			return code;
+		claim->bucket_gone = job_is_full(&claim->job) && !bucket;
 		claim->lease.account = claim->job.account;
 		claim->lease.pcap = claim->job.id;
 		claim->scope = account_scopes_get(&c->scopes, &claim->job.account);
@@ -109,8 +112,11 @@ void jq_claim(struct jq *jq, const struct id *owner, uint32_t max, uint32_t leas
 	pg_op_id(&o->op, &lease);
 	pg_op_i64(&o->op, max);
 	pg_op_i64(&o->op, lease_ms);
-	pg_op_statement(&o->op, "SELECT p.fence, p.attempts, " JOB_COLUMNS " FROM pcaps p"
-				" WHERE" LEASED " ORDER BY p.account_id, p.id");
+	pg_op_statement(&o->op,
+			"SELECT p.fence, p.attempts, b.validated IS NOT NULL, b.credentials,"
+			" " JOB_COLUMNS " FROM pcaps p LEFT JOIN buckets b"
+			" ON b.account_id = p.account_id AND b.destination = p.destination"
+			" WHERE" LEASED " ORDER BY p.account_id, p.id");
 	pg_op_id(&o->op, &lease);
 	pg_op_statement(&o->op, "SELECT " PART_COLUMNS " FROM pcaps p JOIN pcap_parts x"
 				" ON x.account_id = p.account_id AND x.pcap_id = p.id"

@@ -28,10 +28,12 @@ struct loaded {
 };
 
 #define EDGE_JOB_SELECT                                                                            \
-	"SELECT p.account_id, p.id, p.time_limit_s, p.packet_limit, p.submitted, p.deadline,"      \
+	"SELECT p.account_id, p.id, p.type = '" JOB_FULL "', p.time_limit_s, p.packet_limit,"      \
+	" p.byte_limit, p.submitted, p.deadline,"                                                  \
 	" p.filter, p.selection_method, p.selection_interval, p.selection_space,"                  \
 	" p.selection_probability_ppb, p.selection_secret,"                                        \
-	" p.stop_requested OR p.captured >= p.packet_limit FROM pcaps p"
+	" p.stop_requested OR budget_reached(p.captured, p.packet_limit, p.bytes, p.byte_limit)"   \
+	" FROM pcaps p"
 #define EDGE_JOB_ORDER " ORDER BY p.account_id, p.id"
 #define EDGE_PART_SELECT                                                                           \
 	"SELECT x.account_id, x.pcap_id, x.sampler_id, x.state, x.boot FROM pcap_parts x"
@@ -43,8 +45,10 @@ static void read_job(struct pg_row *row, struct jq_edge_job *ret)
 	*ret = (struct jq_edge_job){0};
 	ret->account = pg_row_id(row);
 	ret->pcap = pg_row_id(row);
+	ret->full = pg_row_bool(row);
 	ret->time_limit_s = pg_row_u32(row);
 	ret->packet_limit = pg_row_u32(row);
+	ret->byte_limit = pg_row_u64(row);
 	ret->submitted_us = pg_row_time_us(row);
 	ret->deadline_us = pg_row_time_us(row);
 	ret->filter_json = pg_row_text(row);

@@ -19,7 +19,10 @@ struct jq_edge_part {
 /* A job that is still capturing, with everything a sampler must be told, and its open parts. */
 struct jq_edge_job {
 	struct id account, pcap;
-	uint32_t time_limit_s, packet_limit;
+	bool full; /* whole packets (job_is_full) */
+	uint32_t time_limit_s;
+	uint32_t packet_limit; /* 0: none */
+	uint64_t byte_limit;   /* 0: none */
 	int64_t submitted_us, deadline_us;
 	const char *filter_json;
 	struct scope scope; /* the account's prefixes now; borrowed */
@@ -73,7 +76,7 @@ struct jq_flush {
 struct jq_flushed_job {
 	struct id account, pcap;
 	uint64_t captured; /* sum over all parts of all replicas */
-	bool stop;         /* stop requested or captured >= packet_limit: tell its samplers */
+	bool stop;         /* stop requested or a limit reached: tell its samplers */
 	bool ended;        /* no open part is left: forget the job */
 };
 

@@ -86,11 +86,12 @@ static void list_done(struct pg_op *op)
 	o->cb(o->arg, op_error(op), ok ? jobs : NULL, ok ? count : 0, ok ? total : 0);
 }
 
-/* The stages that a public status stands for, as an array literal; NULL status: all. */
-static const char *stages_of_status(struct arena *arena, const char *status)
+/* The stages that a public status stands for with jobs that are full or not, as an array literal; NULL status: all. A
+ * full job that is capturing may be pending as well as running. */
+static const char *stages_of_status(struct arena *arena, const char *status, bool full)
 {
 	static const enum job_stage stages[] = {
-#define X(name, text, public_status) name,
+#define X(name, text, status, full_status) name,
 		JOB_STAGES(X)
 #undef X
 	};
@@ -98,7 +99,11 @@ static const char *stages_of_status(struct arena *arena, const char *status)
 
 	pg_array_init(&array, 256);
 	for (size_t i = 0; i < ARRAY_LEN(stages); i++) {
-		if (!status || strcmp(job_stage_status(stages[i]), status) == 0)
+		const char *text =
+			full ? job_stage_full_status(stages[i]) : job_stage_status(stages[i]);
+		if (!status || strcmp(text, status) == 0 ||
+		    (full && stages[i] == JOB_CAPTURING &&
+		     strcmp(job_stage_status(stages[i]), status) == 0))
 			pg_array_str(&array, job_stage_text(stages[i]));
 	}
 	const char *text = arena_strdup(arena, pg_array_text(&array));
@@ -106,10 +111,15 @@ static const char *stages_of_status(struct arena *arena, const char *status)
 	return text;
 }
 
-/* $1 account, $2 stages, $3 type, $4 since, $5 until. The bounds on id only tell the planner which partitions
+/* $1 account, $2 stages, $3 type, $4 since, $5 until, $6 stages of full jobs, $7 of a full job that is capturing: is
+ * a host armed (NULL: never mind; as in job_status). The bounds on id only tell the planner which partitions
  * cannot have it; an id's clock is the API's, hence the day. */
 #define LIST_WHERE                                                                                 \
-	" WHERE p.account_id = $1::uuid AND p.stage = ANY ($2::text[])"                            \
+	" WHERE p.account_id = $1::uuid"                                                           \
+	" AND p.stage = ANY (CASE WHEN p.type = '" JOB_FULL                                        \
+	"' THEN $6::text[] ELSE $2::text[] END)"                                                   \
+	" AND ($7::boolean IS NULL OR p.type <> '" JOB_FULL "' OR p.stage <> 'capturing'"          \
+	"  OR (p.parts_assigned < p.parts_total) = $7)"                                            \
 	" AND ($3::text IS NULL OR p.type = $3)"                                                   \
 	" AND ($4::timestamptz IS NULL OR (p.submitted >= $4"                                      \
 	"  AND p.id >= uuid_floor($4::timestamptz - interval '1 day')))"                           \
@@ -118,11 +128,16 @@ static const char *stages_of_status(struct arena *arena, const char *status)
 
 static void list_params(struct pg_op *op, const struct id *account, const struct jq_list_query *q)
 {
+	bool running = q->status && strcmp(q->status, job_stage_full_status(JOB_CAPTURING)) == 0;
+	bool pending = q->status && strcmp(q->status, job_stage_status(JOB_CAPTURING)) == 0;
+
 	pg_op_id(op, account);
-	pg_op_borrow(op, stages_of_status(&op->arena, q->status));
+	pg_op_borrow(op, stages_of_status(&op->arena, q->status, false));
 	pg_op_text(op, q->type);
 	pg_op_time(op, q->since_us);
 	pg_op_time(op, q->until_us);
+	pg_op_borrow(op, stages_of_status(&op->arena, q->status, true));
+	pg_op_text(op, running ? "true" : pending ? "false" : NULL);
 }
 
 void jq_job_list(struct jq *jq, const struct id *account, const struct jq_list_query *query,
@@ -136,7 +151,7 @@ void jq_job_list(struct jq *jq, const struct id *account, const struct jq_list_q
 	o->arg = arg;
 	pg_op_statement(&o->op, "SELECT " JOB_COLUMNS " FROM pcaps p" LIST_WHERE
 				" ORDER BY p.submitted DESC, p.id DESC"
-				" LIMIT $6::bigint OFFSET $7::bigint");
+				" LIMIT $8::bigint OFFSET $9::bigint");
 	list_params(&o->op, account, query);
 	pg_op_i64(&o->op, query->per_page);
 	pg_op_i64(&o->op, ((int64_t)query->page - 1) * query->per_page);
@@ -196,6 +211,9 @@ static void limits_done(struct pg_op *op)
 		limits.unrestricted = pg_row_bool(&row);
 		limits.prefixes = pg_row_u32(&row);
 		limits.running = pg_row_u32(&row);
+		limits.full_running_max = pg_row_u32(&row);
+		limits.full_running = pg_row_u32(&row);
+		limits.buckets = pg_row_u32(&row);
 		if (pg_row_end(&row, &op->err) < 0)
 			limits = (struct jq_limits){0};
 	}
@@ -208,18 +226,24 @@ void jq_limits_get(struct jq *jq, const struct id *account, jq_limits_cb cb, voi
 
 	o->cb = cb;
 	o->arg = arg;
-	pg_op_statement(&o->op,
-			"SELECT a.collect_interval_s,"
-			" CASE WHEN a.collect_interval_s > 0 AND a.last_collect_at"
-			"   + make_interval(secs => a.collect_interval_s) > clock_timestamp()"
-			"  THEN seconds_until(clock_timestamp(),"
-			"   a.last_collect_at + make_interval(secs => a.collect_interval_s))"
-			"  ELSE 0 END,"
-			" a.running_max, a.unrestricted,"
-			" (SELECT count(*) FROM account_prefixes x WHERE x.account_id = a.id),"
-			" (SELECT count(*) FROM pcaps p WHERE p.account_id = a.id"
-			"  AND p.stage IN ('capturing', 'ready', 'assembling'))"
-			" FROM accounts a WHERE a.id = $1::uuid AND NOT a.disabled");
+	pg_op_statement(
+		&o->op,
+		"SELECT a.collect_interval_s,"
+		" CASE WHEN a.collect_interval_s > 0 AND a.last_collect_at"
+		"   + make_interval(secs => a.collect_interval_s) > clock_timestamp()"
+		"  THEN seconds_until(clock_timestamp(),"
+		"   a.last_collect_at + make_interval(secs => a.collect_interval_s))"
+		"  ELSE 0 END,"
+		" a.running_max, a.unrestricted,"
+		" (SELECT count(*) FROM account_prefixes x WHERE x.account_id = a.id),"
+		" (SELECT count(*) FROM pcaps p WHERE p.account_id = a.id"
+		"  AND p.stage IN ('capturing', 'ready', 'assembling')),"
+		" a.full_running_max,"
+		" (SELECT count(*) FROM pcaps p WHERE p.account_id = a.id AND p.type = '" JOB_FULL
+		"'"
+		"  AND p.stage IN ('capturing', 'ready', 'assembling')),"
+		" (SELECT count(*) FROM buckets b WHERE b.account_id = a.id)"
+		" FROM accounts a WHERE a.id = $1::uuid AND NOT a.disabled");
 	pg_op_id(&o->op, account);
 	pg_pool_submit(jq->pool, &o->op);
 }

@@ -64,6 +64,9 @@ void job_read(struct pg_row *r, struct job *ret)
 	ret->system = pg_row_text(r);
 	ret->time_limit_s = pg_row_u32(r);
 	ret->packet_limit = pg_row_u32(r);
+	ret->byte_limit = pg_row_u64(r);
+	ret->colo_name = pg_row_text(r);
+	ret->destination = pg_row_text(r);
 	ret->filter_json = pg_row_text(r);
 	ret->selection = selection_read(r);
 	if (job_stage_parse(read_word(r), &ret->stage) < 0)

@@ -6,7 +6,8 @@
 
 /* Columns of a job, from pcaps AS p, in the order of job_read. */
 #define JOB_COLUMNS                                                                                \
-	"p.account_id, p.id, p.type, p.system, p.time_limit_s, p.packet_limit, p.filter,"          \
+	"p.account_id, p.id, p.type, p.system, p.time_limit_s, p.packet_limit, p.byte_limit,"      \
+	" p.colo_name, p.destination, p.filter,"                                                   \
 	" p.selection_method, p.selection_interval, p.selection_space,"                            \
 	" p.selection_probability_ppb, p.selection_secret, p.stage, p.error_message, p.warnings,"  \
 	" p.stop_requested, p.submitted, p.completed, p.expires, p.deadline, p.stop_reason,"       \

@@ -10,15 +10,23 @@ struct op_submit {
 	void *arg;
 };
 
-/* The words of pcap_submit (0007_submit.sql). */
+/* The words of pcap_submit (0011_full.sql). */
 static const struct {
 	const char *text;
 	enum jq_submit_outcome outcome;
 } outcomes[] = {
-	{"created", JQ_SUBMIT_CREATED},           {"replayed", JQ_SUBMIT_REPLAYED},
-	{"key_reused", JQ_SUBMIT_KEY_REUSED},     {"rate", JQ_SUBMIT_RATE},
-	{"running", JQ_SUBMIT_RUNNING},           {"no_prefix", JQ_SUBMIT_NO_PREFIX},
-	{"out_of_scope", JQ_SUBMIT_OUT_OF_SCOPE}, {"no_account", JQ_SUBMIT_NO_ACCOUNT},
+	{"created", JQ_SUBMIT_CREATED},
+	{"replayed", JQ_SUBMIT_REPLAYED},
+	{"key_reused", JQ_SUBMIT_KEY_REUSED},
+	{"rate", JQ_SUBMIT_RATE},
+	{"running", JQ_SUBMIT_RUNNING},
+	{"full_running", JQ_SUBMIT_FULL_RUNNING},
+	{"no_colo", JQ_SUBMIT_NO_COLO},
+	{"no_bucket", JQ_SUBMIT_NO_BUCKET},
+	{"bucket_pending", JQ_SUBMIT_BUCKET_PENDING},
+	{"no_prefix", JQ_SUBMIT_NO_PREFIX},
+	{"out_of_scope", JQ_SUBMIT_OUT_OF_SCOPE},
+	{"no_account", JQ_SUBMIT_NO_ACCOUNT},
 };
 
 static bool parse_outcome(const char *text, enum jq_submit_outcome *ret)
@@ -60,6 +68,15 @@ static void submit_done(struct pg_op *op)
 	o->cb(o->arg, op_error(op), ok ? &result : NULL);
 }
 
+/* A limit; NULL for none. */
+static void limit_param(struct pg_op *op, uint64_t limit)
+{
+	if (limit > 0)
+		pg_op_u64(op, limit);
+	else
+		pg_op_text(op, NULL);
+}
+
 void jq_submit(struct jq *jq, const struct jq_submit *request, jq_submit_cb cb, void *arg)
 {
 	struct op_submit *o = pg_op_new(sizeof(*o), "account", &request->account, submit_done);
@@ -72,15 +89,19 @@ void jq_submit(struct jq *jq, const struct jq_submit *request, jq_submit_cb cb, 
 	pg_op_statement(op,
 			"SELECT s.outcome, s.retry_after_s, s.limit_value, " JOB_COLUMNS
 			" FROM pcap_submit($1::uuid, $2::uuid, $3, $4, $5::integer, $6::integer,"
-			" $7::json, $8::cidr, $9::cidr, $10, $11::bigint, $12::bigint, $13::bigint,"
-			" $14::bytea, $15, $16::bytea, $17::integer, $18::integer, $19::integer,"
-			" $20::uuid, $21::uuid, $22, $23, $24) s, LATERAL (SELECT (s.job).*) p");
+			" $7::bigint, $8, $9, $10::json, $11::cidr, $12::cidr, $13, $14::bigint,"
+			" $15::bigint, $16::bigint, $17::bytea, $18, $19::bytea, $20::integer,"
+			" $21::integer, $22::integer, $23::uuid, $24::uuid, $25, $26, $27) s,"
+			" LATERAL (SELECT (s.job).*) p");
 	pg_op_id(op, &request->account);
 	pg_op_id(op, &request->id);
 	pg_op_text(op, request->type);
 	pg_op_text(op, request->system);
 	pg_op_i64(op, request->time_limit_s);
-	pg_op_i64(op, request->packet_limit);
+	limit_param(op, request->packet_limit);
+	limit_param(op, request->byte_limit);
+	pg_op_text(op, request->colo_name);
+	pg_op_text(op, request->destination);
 	pg_op_text(op, request->filter_json);
 	pg_op_prefix(op, f->fields & FILTER_SOURCE_ADDRESS ? &f->source : NULL);
 	pg_op_prefix(op, f->fields & FILTER_DESTINATION_ADDRESS ? &f->destination : NULL);
@@ -93,7 +114,8 @@ void jq_submit(struct jq *jq, const struct jq_submit *request, jq_submit_cb cb, 
 	pg_op_bytes(op, (struct bytes){request->body_sha256.b, sizeof(request->body_sha256.b)});
 	pg_op_i64(op, LIMIT_IDEMPOTENCY_TTL_S);
 	pg_op_i64(op, LIMIT_SAMPLER_SILENCE_S);
-	pg_op_i64(op, LIMIT_JOB_GRACE_S);
+	pg_op_i64(op,
+		  strcmp(request->type, JOB_FULL) == 0 ? LIMIT_FULL_GRACE_S : LIMIT_JOB_GRACE_S);
 	op_audit_params(op, &request->actor);
 	pg_pool_submit(jq->pool, op);
 }

@@ -20,7 +20,11 @@ struct jq_submit {
 	struct id account;
 	struct id id; /* fresh UUIDv7 */
 	const char *type, *system;
-	uint32_t time_limit_s, packet_limit;
+	uint32_t time_limit_s;
+	uint32_t packet_limit;   /* 0: none */
+	uint64_t byte_limit;     /* 0: none */
+	const char *colo_name;   /* full: colo or metro; else NULL */
+	const char *destination; /* full: canonical; else NULL */
 	const char *filter_json;
 	struct filter filter; /* parsed; checked against the account's scope in the transaction */
 	struct selection selection;
@@ -31,13 +35,17 @@ struct jq_submit {
 
 /* X(name): how a submit ended */
 #define JQ_SUBMIT_OUTCOMES(X)                                                                      \
-	X(JQ_SUBMIT_CREATED)      /* job is set */                                                 \
-	X(JQ_SUBMIT_REPLAYED)     /* key used with the same body: job as it was at submission */   \
-	X(JQ_SUBMIT_KEY_REUSED)   /* key used with another body */                                 \
-	X(JQ_SUBMIT_RATE)         /* collect interval */                                           \
-	X(JQ_SUBMIT_RUNNING)      /* too many jobs running */                                      \
-	X(JQ_SUBMIT_NO_PREFIX)    /* the account has no prefixes and is not unrestricted */        \
-	X(JQ_SUBMIT_OUT_OF_SCOPE) /* the filter can match nothing of the scope */                  \
+	X(JQ_SUBMIT_CREATED)        /* job is set */                                               \
+	X(JQ_SUBMIT_REPLAYED)       /* key used with the same body: job as it was at submission */ \
+	X(JQ_SUBMIT_KEY_REUSED)     /* key used with another body */                               \
+	X(JQ_SUBMIT_RATE)           /* collect interval */                                         \
+	X(JQ_SUBMIT_RUNNING)        /* too many jobs running */                                    \
+	X(JQ_SUBMIT_FULL_RUNNING)   /* too many full jobs running */                               \
+	X(JQ_SUBMIT_NO_COLO)        /* no edge host is in a colo or metro of this name */          \
+	X(JQ_SUBMIT_NO_BUCKET)      /* the account has no bucket of this destination */            \
+	X(JQ_SUBMIT_BUCKET_PENDING) /* it has, but did not prove that it is its own */             \
+	X(JQ_SUBMIT_NO_PREFIX)      /* the account has no prefixes and is not unrestricted */      \
+	X(JQ_SUBMIT_OUT_OF_SCOPE)   /* the filter can match nothing of the scope */                \
 	X(JQ_SUBMIT_NO_ACCOUNT)
 
 enum jq_submit_outcome {
@@ -49,15 +57,15 @@ enum jq_submit_outcome {
 struct jq_submit_result {
 	enum jq_submit_outcome outcome;
 	const struct job *job;  /* CREATED, REPLAYED; else NULL */
-	uint32_t retry_after_s; /* RATE, RUNNING: 1 or more */
-	uint32_t limit;         /* RATE: interval in seconds; RUNNING: jobs */
+	uint32_t retry_after_s; /* RATE, RUNNING, FULL_RUNNING: 1 or more */
+	uint32_t limit;         /* RATE: interval in seconds; RUNNING, FULL_RUNNING: jobs */
 };
 
 typedef void (*jq_submit_cb)(void *arg, const struct error *err,
 			     const struct jq_submit_result *result);
 
-/* One transaction, one round trip: idempotency key, scope, rate-limit slot (exact over all replicas),
- * running jobs, the job, one part per sampler that is enabled and was seen within
+/* One transaction, one round trip: idempotency key, scope, bucket and colo, rate-limit slot (exact over all replicas),
+ * running jobs, the job, one part per sampler (of the colo) that is enabled and was seen within
  * LIMIT_SAMPLER_SILENCE_S, the audit row, NOTIFY. A refused request takes no slot and writes nothing. A
  * job without any sampler is created all the same, in stage `ready`: the assembler fails it with
  * STOP_NO_HOST. request: copied. */
@@ -103,6 +111,8 @@ struct jq_limits {
 	uint32_t collect_interval_s;
 	uint32_t next_collect_s; /* seconds until the next submit is allowed; 0 now */
 	uint32_t running_max, running;
+	uint32_t full_running_max, full_running; /* full jobs, which are running ones as well */
+	uint32_t buckets;                        /* validated or not */
 	uint32_t prefixes;
 	bool unrestricted;
 };

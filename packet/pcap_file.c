@@ -19,6 +19,16 @@ void pcap_put_header(struct buf *b, uint32_t link_type, uint32_t snaplen_bytes)
 	buf_u32le(b, link_type);
 }
 
+uint64_t pcap_packet_bytes(uint64_t file_bytes, uint64_t packets)
+{
+	uint64_t heads = 0;
+
+	if (__builtin_mul_overflow(packets, PCAP_RECORD_HEADER_BYTES, &heads) ||
+	    __builtin_add_overflow(heads, PCAP_FILE_HEADER_BYTES, &heads) || heads > file_bytes)
+		return 0;
+	return file_bytes - heads;
+}
+
 void pcap_put_record(struct buf *b, int64_t ts_ns, uint32_t wire_bytes, struct bytes data)
 {
 	int64_t max_us = (int64_t)UINT32_MAX * US_PER_S + (US_PER_S - 1);

@@ -64,7 +64,9 @@ static int fail_job(struct kit *k, const struct jq_lease *lease, const char *mes
 {
 	struct kit_call call = {0};
 
-	jq_fail(k->assembler, lease, STOP_NO_HOST, message, kit_on_done, &call);
+	jq_fail(k->assembler, lease,
+		&(struct jq_failure){.reason = STOP_NO_HOST, .message = message}, kit_on_done,
+		&call);
 	return kit_done(k, &call);
 }
 

@@ -9,7 +9,7 @@
 #include "jobqueue/migration.h"
 
 static const enum job_stage stages[] = {
-#define X(name, text, status) name,
+#define X(name, text, status, full_status) name,
 	JOB_STAGES(X)
 #undef X
 };

@@ -186,19 +186,92 @@ static void all_faults_are_reported_at_once(void **state)
 	}
 }
 
-static void full_is_not_enabled_and_that_is_all_that_is_said(void **state)
+#define DESTINATION "s3://bucket/dir?region=us-east-1"
+#define FULL_REST "\"type\":\"full\",\"system\":\"magic-transit\",\"time_limit\":86400"
+#define FULL_COLO "\"colo_name\":\"ord02\""
+#define FULL_DESTINATION "\"destination_conf\":\"" DESTINATION "\""
+#define FULL(more) "{" FULL_REST "," FULL_COLO "," FULL_DESTINATION more "}"
+
+static void a_full_capture_needs_no_limits_but_time(void **state)
 {
-	struct pcap_request q;
-	struct field_errors errors = {.count = 0};
+	struct pcap_request q = take("application/json", FULL(""));
 
 	(void)state;
-	assert_int_equal(pcap_request_parse(bytes_of(""),
-					    bytes_of("{\"type\":\"full\",\"time_limit\":\"x\"}"),
-					    &arena, &q, &errors),
-			 EC_EINVAL);
-	assert_int_equal(errors.count, 1);
-	assert_string_equal(errors.items[0].pointer, "/type");
-	assert_non_null(strstr(errors.items[0].message, "not enabled on this deployment"));
+	assert_string_equal(q.type, "full");
+	assert_int_equal(q.time_limit_s, 86400);
+	assert_int_equal(q.packet_limit, 0);
+	assert_int_equal(q.byte_limit, 1000000000);
+	assert_string_equal(q.colo_name, "ord02");
+	assert_string_equal(q.destination.canonical, DESTINATION);
+	assert_int_equal(q.message_count, 0);
+}
+
+static void what_a_full_capture_may_have(void **state)
+{
+	struct pcap_request q = take(
+		"", "{" FULL_REST ",\"colo\":\"ORD\"," FULL_DESTINATION
+		    ",\"packet_limit\":10000.0,\"byte_limit\":1,\"x\":1,\"offset_time\":null}");
+
+	(void)state;
+	assert_string_equal(q.colo_name, "ORD");
+	assert_int_equal(q.packet_limit, 10000);
+	assert_int_equal(q.byte_limit, 1);
+	assert_int_equal(q.message_count, 1);
+	assert_string_equal(q.messages[0], "unknown field \"x\" ignored");
+	q = take("", FULL(",\"colo\":\"ord02\",\"byte_limit\":1e9,\"packet_limit\":null"));
+	assert_string_equal(q.colo_name, "ord02");
+	assert_int_equal(q.byte_limit, 1000000000);
+	q = take("", "{" FULL_REST "," FULL_COLO
+		     ",\"destination_conf\":\"r2://bkt?account-id=0123456789abcdef0123456789abcdef"
+		     "&access-key-id=AK&secret-access-key=SK\"}");
+	assert_int_equal(q.destination.secret_access_key[0], '\0');
+	assert_null(strstr(q.destination.canonical, "SK"));
+}
+
+/* Each body has one fault. */
+static void what_a_full_capture_may_not_have(void **state)
+{
+	static const struct {
+		const char *pointer, *body;
+	} bad[] = {
+		{"/time_limit",
+		 "{\"type\":\"full\",\"system\":\"magic-transit\",\"time_limit\":86401," FULL_COLO
+		 "," FULL_DESTINATION "}"},
+		{"/time_limit", "{\"type\":\"full\",\"system\":\"magic-transit\"," FULL_COLO
+				"," FULL_DESTINATION "}"},
+		{"/packet_limit", FULL(",\"packet_limit\":0")},
+		{"/packet_limit", FULL(",\"packet_limit\":10001")},
+		{"/byte_limit", FULL(",\"byte_limit\":0")},
+		{"/byte_limit", FULL(",\"byte_limit\":1000000001")},
+		{"/byte_limit", FULL(",\"byte_limit\":\"1\"")},
+		{"/byte_limit", FULL(",\"byte_limit\":1.5")},
+		{"/colo_name", "{" FULL_REST "," FULL_DESTINATION "}"},
+		{"/colo_name", "{" FULL_REST "," FULL_DESTINATION ",\"colo_name\":\"\"}"},
+		{"/colo_name", "{" FULL_REST "," FULL_DESTINATION ",\"colo_name\":7}"},
+		{"/colo_name", "{" FULL_REST "," FULL_DESTINATION ",\"colo_name\":\"ord02%\"}"},
+		{"/colo_name", "{" FULL_REST "," FULL_DESTINATION
+			       ",\"colo_name\":\"aaaaaaaaaabbbbbbbbbbccccccccccdddx\"}"},
+		{"/colo", FULL(",\"colo\":\"ord03\"")},
+		{"/colo", FULL(",\"colo\":[]")},
+		{"/destination_conf", "{" FULL_REST "," FULL_COLO "}"},
+		{"/destination_conf", "{" FULL_REST "," FULL_COLO ",\"destination_conf\":{}}"},
+		{"/destination_conf",
+		 "{" FULL_REST "," FULL_COLO ",\"destination_conf\":\"file:///etc\"}"},
+		{"/filter_v1/source_port", FULL(",\"filter_v1\":{\"source_port\":65536}")},
+		{"/offset_time", FULL(",\"offset_time\":\"2026-01-01T00:00:00Z\"")},
+	};
+	struct pcap_request q;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct field_errors errors = {.count = 0};
+		if (pcap_request_parse(bytes_of(""), bytes_of(bad[i].body), &arena, &q, &errors) !=
+		    EC_EINVAL)
+			fail_msg("accepted: %s", bad[i].body);
+		if (errors.count != 1 || strcmp(errors.items[0].pointer, bad[i].pointer) != 0)
+			fail_msg("%s: %zu faults, the first at %s (%s)", bad[i].body, errors.count,
+				 errors.items[0].pointer, errors.items[0].message);
+	}
 }
 
 /* Each line of the table must be refused, with the pointer named in front of it. */
@@ -261,7 +334,9 @@ int main(void)
 		TEST(content_types),
 		TEST(ignored_fields_are_said),
 		TEST(all_faults_are_reported_at_once),
-		TEST(full_is_not_enabled_and_that_is_all_that_is_said),
+		TEST(a_full_capture_needs_no_limits_but_time),
+		TEST(what_a_full_capture_may_have),
+		TEST(what_a_full_capture_may_not_have),
 		TEST(the_table_of_bad_bodies),
 		TEST(an_exhausted_arena_is_no_fault_of_the_client),
 	};
