@@ -7,8 +7,6 @@
 
 #include "storage/s3_request.h"
 
-#define VERB "write"
-
 struct put {
 	LIST_ENTRY(put) link;
 	struct bucket_client *client;
@@ -59,10 +57,6 @@ static void on_later_closed(uv_handle_t *handle)
 	struct bucket_client *client = p->client;
 
 	LIST_REMOVE(p, link);
-	if (p->s3.secret_key)
-		explicit_bzero(p->s3.secret_key, strlen(p->s3.secret_key));
-	free(p->s3.secret_key);
-	free(p->s3.access_key_id);
 	free(p->data);
 	free(p);
 	close_if_idle(client);
@@ -91,17 +85,11 @@ static void on_later(uv_timer_t *timer)
 	finish(timer->data);
 }
 
-/* The request's error without "storage: write <key>: ", which the tenant knows. */
 static void on_request(struct s3_request *q)
 {
 	struct put *p = q->arg;
-	size_t prefix = strlen("storage: " VERB " : ") + strlen(p->key);
 
-	if (q->err.code) {
-		size_t n = strlen(q->err.text);
-		(void)error_set(&p->err, q->err.code, "%s",
-				q->err.text + (prefix < n ? prefix : 0));
-	}
+	p->err = q->err;
 	finish(p);
 }
 
@@ -110,13 +98,10 @@ static void on_request(struct s3_request *q)
 static int put_open(struct put *p, const struct bucket_access *access)
 {
 	p->s3.store = &p->store;
-	p->s3.place = access->place;
-	p->s3.public_only = !access->private_address;
-	p->s3.access_key_id = strdup(access->access_key_id);
-	p->s3.secret_key = strdup(access->secret_key);
-	if (!p->data || !p->s3.access_key_id || !p->s3.secret_key)
+	p->s3.tenants = true;
+	if (!p->data)
 		return error_set(&p->err, EC_ENOMEM, "no memory");
-	int r = s3_client_open(&p->s3, access->ca_pem, &p->err);
+	int r = s3_client_open(&p->s3, access, &p->err);
 	p->opened = r == 0;
 	return r;
 }
@@ -126,7 +111,7 @@ static void put_start(struct put *p, struct bytes data)
 	struct s3_request *q = &p->request;
 
 	p->sha256 = digest_sha256(data);
-	s3_request_init(q, &p->s3, VERB, "PUT", p->key);
+	s3_request_init(q, &p->s3, "write", "PUT", p->key);
 	q->body = (struct bytes){p->data, data.n};
 	q->body_sha256 = &p->sha256;
 	q->once = true;

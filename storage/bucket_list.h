@@ -12,22 +12,14 @@
  */
 #pragma once
 
+#include "storage/bucket_access.h"
 #include "storage/destination.h"
-#include "storage/s3_place.h"
 
 enum {
 	BUCKET_LIST_MAX = 64, /* entries */
 	BUCKET_LIST_BYTES_MAX = 256 * 1024,
 	BUCKET_CA_BYTES_MAX = 1024 * 1024,
 	BUCKET_STALL_S = 10, /* a request that does not move for so long is given up */
-};
-
-/* How to reach a bucket. Borrowed from the list and the destination. */
-struct bucket_access {
-	struct s3_place place;
-	const char *access_key_id, *secret_key;
-	struct bytes ca_pem; /* empty: the system's */
-	bool private_address;
 };
 
 struct bucket_list;
@@ -42,7 +34,7 @@ int bucket_list_parse(struct bytes text, struct bucket_list **ret, struct error 
 /* Free; accepts NULL. Keys are wiped. */
 void bucket_list_free(struct bucket_list *list);
 
-/* How to reach a destination. Returns 0, or EC_EPERM with a text that may be shown to the tenant: no entry allows it. The keys
+/* How to reach a destination; *ret borrows from both. Returns 0, or EC_EPERM with a text that may be shown to the tenant: no entry allows it. The keys
  * are those of the destination with r2, and may be "". Pure. */
 int bucket_list_find(const struct bucket_list *list, const struct destination *d,
 		     struct bucket_access *ret, struct error *err) EC_MUST_CHECK;

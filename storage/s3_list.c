@@ -99,8 +99,6 @@ static void on_listed(struct s3_request *q)
 	if (r < 0 || (q->err.code == 0 && op->more && !l->token[0]))
 		(void)s3_request_fail(q, &op->err, r == EC_ENOMEM ? EC_ENOMEM : EC_EIO,
 				      "the store's list cannot be read");
-	else if (q->err.code == EC_ENOTFOUND)
-		(void)s3_request_fail(q, &op->err, EC_EIO, "the bucket does not exist");
 	/* what is not ours took places of the page */
 	if (op->err.code == 0 && op->more && op->count < op->max)
 		list_page(l);
@@ -230,8 +228,6 @@ static void on_deleted(struct s3_request *q)
 	} else if (q->err.code == 0 && d->error_code[0]) {
 		struct s3_failure f = s3_failure_of(400, d->error_code);
 		(void)s3_request_fail(q, &op->err, f.code, f.text);
-	} else if (q->err.code == EC_ENOTFOUND) {
-		(void)s3_request_fail(q, &op->err, EC_EIO, "the bucket does not exist");
 	}
 	store_op_done(op);
 }

@@ -239,9 +239,6 @@ static void on_put(struct s3_request *q)
 		return;
 	}
 	p->op->err = q->err;
-	/* A PUT to a bucket that is not there says NoSuchBucket; some servers say 404 only. */
-	if (q->err.code == EC_ENOTFOUND)
-		(void)s3_request_fail(q, &p->op->err, EC_EIO, "the bucket does not exist");
 	if (q->err.code == 0)
 		p->op->info.modified_us = s3_http_date_us(s3_http_header(q->answer, "Date"));
 	put_end(p);
@@ -384,13 +381,8 @@ static void on_begun(struct s3_request *q)
 	struct check *c = q->arg;
 
 	c->op->err = q->err;
-	if (q->err.code == 0) {
-		if (s3_upload_id(q->answer->body, c->upload_id) < 0)
-			(void)s3_request_fail(q, &c->op->err, EC_EIO,
-					      "the store does not speak S3");
-	} else if (q->err.code == EC_ENOTFOUND) {
-		(void)s3_request_fail(q, &c->op->err, EC_EIO, "the bucket does not exist");
-	}
+	if (q->err.code == 0 && s3_upload_id(q->answer->body, c->upload_id) < 0)
+		(void)s3_request_fail(q, &c->op->err, EC_EIO, "the store does not speak S3");
 	if (c->op->err.code) {
 		store_op_done(c->op);
 		return;

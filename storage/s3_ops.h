@@ -20,6 +20,10 @@ enum {
 	S3_KEY_BYTES = 1025, /* of anybody's object */
 };
 
+/* Make the driver's state of a new store. access: copied. tenants: as in struct s3_store. Returns 0, or a code of s3_client_open. */
+int s3_store_make(struct store *store, const struct bucket_access *access, bool tenants,
+		  struct error *err) EC_MUST_CHECK;
+
 /* The driver's state of an operation's store. */
 struct s3_store *s3_of(const struct store_op *op);
 

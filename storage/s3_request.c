@@ -20,17 +20,32 @@ static void attempt(struct s3_request *q);
 
 /* --- the client --- */
 
-int s3_client_open(struct s3_store *s3, struct bytes ca_pem, struct error *err)
+static void keys_free(struct s3_store *s3)
+{
+	if (s3->secret_key)
+		explicit_bzero(s3->secret_key, strlen(s3->secret_key));
+	free(TAKE(s3->secret_key));
+	free(TAKE(s3->access_key_id));
+}
+
+int s3_client_open(struct s3_store *s3, const struct bucket_access *access, struct error *err)
 {
 	struct s3_http_config config = {.loop = s3->store->loop,
-					.ca_pem = ca_pem,
-					.stall_s = s3->place.stall_s,
-					.public_only = s3->public_only};
+					.ca_pem = access->ca_pem,
+					.stall_s = access->place.stall_s,
+					.public_only = !access->private_address};
 
 	LIST_INIT(&s3->sleeping);
-	int r = s3_http_new(&config, &s3->http, err);
-	if (r < 0)
+	s3->place = access->place;
+	s3->access_key_id = strdup(access->access_key_id);
+	s3->secret_key = strdup(access->secret_key);
+	int r = s3->access_key_id && s3->secret_key
+			? s3_http_new(&config, &s3->http, err)
+			: error_set(err, EC_ENOMEM, "storage: no memory");
+	if (r < 0) {
+		keys_free(s3);
 		return r;
+	}
 	EC_ASSERT(uv_timer_init(s3->store->loop, &s3->timer) == 0);
 	s3->timer.data = s3;
 	return 0;
@@ -48,6 +63,7 @@ static void on_http_closed(void *arg)
 	s3_http_closed_cb cb = c->cb;
 	void *cb_arg = c->arg;
 
+	keys_free(c->s3);
 	free(c);
 	cb(cb_arg);
 }
@@ -93,12 +109,18 @@ void s3_request_header(struct s3_request *q, const char *name, const char *value
 	q->headers[q->header_count++] = (struct sigv4_pair){name, value};
 }
 
+int s3_fail(const struct s3_store *s3, struct error *err, int code, const char *verb,
+	    const char *key, const char *text)
+{
+	if (s3->tenants)
+		return error_set(err, code, "%s", text);
+	return error_set(err, code, "storage: %s%s%s: %s", verb, key ? " " : "", key ? key : "",
+			 text);
+}
+
 int s3_request_fail(const struct s3_request *q, struct error *err, int code, const char *text)
 {
-	const char *about = q->key ? q->key : q->about;
-
-	return error_set(err, code, "storage: %s%s%s: %s", q->verb, about ? " " : "",
-			 about ? about : "", text);
+	return s3_fail(q->s3, err, code, q->verb, q->key ? q->key : q->about, text);
 }
 
 /* --- sleeping --- */
@@ -196,6 +218,15 @@ static void finish(struct s3_request *q, const struct s3_http_answer *answer)
 	q->done(q);
 }
 
+/* Where no object was asked for, what is missing is the bucket. Some servers say 404 without NoSuchBucket. */
+static bool bucket_is_gone(const struct s3_request *q, int code)
+{
+	if (strcmp(q->error_code, "NoSuchBucket") == 0)
+		return true;
+	return code == EC_ENOTFOUND &&
+	       (!q->key || strcmp(q->method, "PUT") == 0 || strcmp(q->method, "POST") == 0);
+}
+
 /* The meaning of what came: q->err; true when another try may help. */
 static bool judge(struct s3_request *q, const struct error *err,
 		  const struct s3_http_answer *answer)
@@ -217,12 +248,16 @@ static bool judge(struct s3_request *q, const struct error *err,
 	if (success && !is_error)
 		return false;
 	struct s3_failure failure = s3_failure_of(success ? 500 : answer->status, q->error_code);
+	bool no_bucket = bucket_is_gone(q, failure.code);
+	if (no_bucket)
+		failure = s3_failure_of(404, "NoSuchBucket");
 	if (failure.code == EC_ENOTFOUND)
 		(void)snprintf(text, sizeof(text), "%s", failure.text);
 	else
 		(void)snprintf(text, sizeof(text), "%s (%d%s%s)", failure.text, answer->status,
 			       q->error_code[0] ? " " : "", q->error_code);
-	(void)s3_request_fail(q, &q->err, failure.code, text);
+	(void)s3_request_fail(q, &q->err, no_bucket && q->s3->tenants ? EC_ENOTFOUND : failure.code,
+			      text);
 	return failure.again;
 }
 

@@ -12,9 +12,9 @@
 #include <sys/queue.h>
 
 #include "base/digest.h"
+#include "storage/bucket_access.h"
 #include "storage/s3_failure.h"
 #include "storage/s3_http.h"
-#include "storage/s3_place.h"
 #include "storage/sigv4.h"
 #include "storage/store_driver.h"
 
@@ -34,7 +34,9 @@ struct s3_store {
 	struct store *store;
 	struct s3_place place;
 	char *access_key_id, *secret_key; /* owned */
-	bool public_only;                 /* as in s3_http_config */
+	/* the bucket is a tenant's, who sees the errors: their texts have no key, and that the bucket is gone is EC_ENOTFOUND, not the fault
+	 * of a deployment */
+	bool tenants;
 	struct s3_http *http;
 	uv_timer_t timer; /* wakes the next of sleeping */
 	LIST_HEAD(, s3_request) sleeping;
@@ -72,10 +74,12 @@ struct s3_request {
 	LIST_ENTRY(s3_request) link;
 };
 
-/* Make the client's parts of s3 (place and keys are there). Returns 0 or a code of s3_http_new. */
-int s3_client_open(struct s3_store *s3, struct bytes ca_pem, struct error *err) EC_MUST_CHECK;
+/* Make the client of s3, of which store and tenants are there. access: copied. Returns 0, EC_ENOMEM or a code of s3_http_new. Close with
+ * s3_client_close. */
+int s3_client_open(struct s3_store *s3, const struct bucket_access *access,
+		   struct error *err) EC_MUST_CHECK;
 
-/* Close the client, then call cb from the loop. No request runs. */
+/* Close the client, wipe the keys, then call cb from the loop. No request runs. */
 void s3_client_close(struct s3_store *s3, s3_http_closed_cb cb, void *arg);
 
 /* Begin a request for key (NULL: the bucket): everything but the fields named here is zero. */
@@ -94,5 +98,10 @@ void s3_request_start(struct s3_request *q);
 /* Give up a request that was started: done does not come. One that is over is left alone. */
 void s3_request_cancel(struct s3_request *q);
 
-/* Set err to the request's failure with another code and text: "storage: <verb> <key>: <text>". Returns code. */
+/* Set err to a failure of verb with key (or what it is about; may be NULL): "storage: <verb> <key>: <text>", only the text where tenants see it.
+ * Returns code. */
+int s3_fail(const struct s3_store *s3, struct error *err, int code, const char *verb,
+	    const char *key, const char *text);
+
+/* Set err to the request's failure with another code and text, as s3_fail. Returns code. */
 int s3_request_fail(const struct s3_request *q, struct error *err, int code, const char *text);

@@ -134,8 +134,6 @@ static void on_uploads(struct s3_request *q)
 	if (r < 0 || (q->err.code == 0 && s->more && !s->key_marker[0]))
 		(void)s3_request_fail(q, &s->op->err, r == EC_ENOMEM ? EC_ENOMEM : EC_EIO,
 				      "the store's list cannot be read");
-	else if (q->err.code == EC_ENOTFOUND)
-		(void)s3_request_fail(q, &s->op->err, EC_EIO, "the bucket does not exist");
 	if (s->op->err.code)
 		sweep_end(s);
 	else

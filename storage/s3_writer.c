@@ -104,7 +104,7 @@ void s3_writer_open(struct store_op *op)
 static void fail(struct s3_writer *w, int code, const char *text)
 {
 	if (!w->err.code)
-		(void)error_set(&w->err, code, "storage: write %s: %s", w->key, text);
+		(void)s3_fail(w->s3, &w->err, code, "write", w->key, text);
 }
 
 /* What was waiting for this looks again. */
@@ -180,8 +180,6 @@ static void on_created(struct s3_request *q)
 	struct s3_writer *w = q->arg;
 
 	w->creating = false;
-	if (q->err.code == EC_ENOTFOUND)
-		(void)s3_request_fail(q, &q->err, EC_EIO, "the bucket does not exist");
 	if (q->err.code && !w->err.code)
 		w->err = q->err;
 	else if (!q->err.code && s3_upload_id(q->answer->body, w->upload_id) < 0)
@@ -414,8 +412,6 @@ static void on_put(struct s3_request *q)
 {
 	struct s3_writer *w = q->arg;
 
-	if (q->err.code == EC_ENOTFOUND)
-		(void)s3_request_fail(q, &q->err, EC_EIO, "the bucket does not exist");
 	if (q->err.code)
 		commit_fail(w, &q->err);
 	else

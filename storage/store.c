@@ -127,6 +127,17 @@ static void finish_silently(struct store_op *op)
 
 /* --- open and close --- */
 
+struct store *store_new(uv_loop_t *loop, const struct store_driver *driver)
+{
+	struct store *store = calloc(1, sizeof(*store));
+
+	if (store) {
+		store->loop = loop;
+		store->driver = driver;
+	}
+	return store;
+}
+
 int store_open(uv_loop_t *loop, const struct store_config *config, struct store **ret,
 	       struct error *err)
 {
@@ -144,11 +155,9 @@ int store_open(uv_loop_t *loop, const struct store_config *config, struct store 
 		if (strncmp(config->url, drivers[i]->scheme, n) != 0 ||
 		    strncmp(config->url + n, "://", 3) != 0)
 			continue;
-		struct store *store = calloc(1, sizeof(*store));
+		struct store *store = store_new(loop, drivers[i]);
 		if (!store)
 			return error_set(err, EC_ENOMEM, "storage: no memory");
-		store->loop = loop;
-		store->driver = drivers[i];
 		int r = store->driver->open(store, config->url + n + 3, config, err);
 		if (r < 0) {
 			free(store);

@@ -120,6 +120,9 @@ struct store_op {
 	void (*run)(struct store_op *op);
 };
 
+/* A store without its driver's state; NULL without memory. loop: borrowed. Until it has its state, to be freed with free(). */
+struct store *store_new(uv_loop_t *loop, const struct store_driver *driver) EC_MUST_CHECK;
+
 /* The driver's state is gone: tell the caller of store_close, free store. */
 void store_closed(struct store *store);
 

@@ -18,19 +18,10 @@ struct s3_store *s3_of(const struct store_op *op)
 	return op->store->state;
 }
 
-static void state_free(struct s3_store *s3)
-{
-	if (s3->secret_key)
-		explicit_bzero(s3->secret_key, strlen(s3->secret_key));
-	free(s3->secret_key);
-	free(s3->access_key_id);
-	free(s3);
-}
-
 /* --- opening --- */
 
 /* A credential: present, of a sane length, printable. The text is never shown. */
-static int take_credential(const char *setting, const char *text, char **ret, struct error *err)
+static int check_credential(const char *setting, const char *text, struct error *err)
 {
 	if (!text || !*text)
 		return error_set(err, EC_EINVAL, "storage: s3:// needs %s", setting);
@@ -45,8 +36,7 @@ static int take_credential(const char *setting, const char *text, char **ret, st
 					 "key has",
 					 setting);
 	}
-	*ret = strdup(text);
-	return *ret ? 0 : error_set(err, EC_ENOMEM, "storage: no memory");
+	return 0;
 }
 
 #define CA_FILE "EDGECAP_S3_CA_FILE"
@@ -84,42 +74,45 @@ static int read_ca(const char *path, struct buf *dst, struct error *err)
 	return 0;
 }
 
-static int state_fill(struct s3_store *s3, const char *rest, const struct store_config *config,
-		      struct error *err)
-{
-	struct buf ca;
-	int r = s3_place_parse(rest, &s3->place, err);
-
-	if (r == 0)
-		r = take_credential("EDGECAP_S3_ACCESS_KEY_ID", config->s3_access_key_id,
-				    &s3->access_key_id, err);
-	if (r == 0)
-		r = take_credential("EDGECAP_S3_SECRET_ACCESS_KEY", config->s3_secret_access_key,
-				    &s3->secret_key, err);
-	buf_init(&ca, CA_FILE_BYTES_MAX);
-	if (r == 0)
-		r = read_ca(config->s3_ca_file, &ca, err);
-	if (r == 0)
-		r = s3_client_open(s3, buf_bytes(&ca), err);
-	buf_fini(&ca);
-	return r;
-}
-
-static int s3_open(struct store *store, const char *rest, const struct store_config *config,
-		   struct error *err)
+int s3_store_make(struct store *store, const struct bucket_access *access, bool tenants,
+		  struct error *err)
 {
 	struct s3_store *s3 = calloc(1, sizeof(*s3));
 
 	if (!s3)
 		return error_set(err, EC_ENOMEM, "storage: no memory");
 	s3->store = store;
-	int r = state_fill(s3, rest, config, err);
-	if (r < 0) {
-		state_free(s3);
-		return r;
-	}
-	store->state = s3;
-	return 0;
+	s3->tenants = tenants;
+	int r = s3_client_open(s3, access, err);
+	if (r < 0)
+		free(s3);
+	else
+		store->state = s3;
+	return r;
+}
+
+static int s3_open(struct store *store, const char *rest, const struct store_config *config,
+		   struct error *err)
+{
+	/* the operator's store is where the operator says */
+	struct bucket_access access = {.access_key_id = config->s3_access_key_id,
+				       .secret_key = config->s3_secret_access_key,
+				       .private_address = true};
+	struct buf ca;
+	int r = s3_place_parse(rest, &access.place, err);
+
+	if (r == 0)
+		r = check_credential("EDGECAP_S3_ACCESS_KEY_ID", access.access_key_id, err);
+	if (r == 0)
+		r = check_credential("EDGECAP_S3_SECRET_ACCESS_KEY", access.secret_key, err);
+	buf_init(&ca, CA_FILE_BYTES_MAX);
+	if (r == 0)
+		r = read_ca(config->s3_ca_file, &ca, err);
+	access.ca_pem = buf_bytes(&ca);
+	if (r == 0)
+		r = s3_store_make(store, &access, false, err);
+	buf_fini(&ca);
+	return r;
 }
 
 static void on_client_closed(void *arg)
@@ -127,7 +120,7 @@ static void on_client_closed(void *arg)
 	struct s3_store *s3 = arg;
 	struct store *store = s3->store;
 
-	state_free(s3);
+	free(s3);
 	store_closed(store);
 }
 
