@@ -6,20 +6,16 @@ import json
 import os
 import socket
 import threading
-import time
-import urllib.parse
 
-import requests
 from api_rig import Api
 from contract import failure
+from s3_client import REGION, S3Client
 
 SECRET = "a bucket secret of 32 bytes or more"
 ENDPOINT = os.environ.get("EDGECAP_TEST_S3_ENDPOINT", "")
 BUCKET = os.environ.get("EDGECAP_TEST_S3_BUCKET", "")
 ACCESS_KEY = os.environ.get("EDGECAP_TEST_S3_ACCESS_KEY", "")
 SECRET_KEY = os.environ.get("EDGECAP_TEST_S3_SECRET_KEY", "")
-REGION = "us-east-1"
-EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 def conf(bucket=BUCKET, directory="dir", region=REGION, endpoint=ENDPOINT):
@@ -45,30 +41,12 @@ def bucket_api(db, folder, entries, **settings):
 
 
 def s3(method, path):
-    """A signed request to the private server (AWS Signature Version 4, no body)."""
-    host = urllib.parse.urlsplit(ENDPOINT).netloc
-    now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    path, _, query = path.partition("?")
-    scope = "%s/%s/s3/aws4_request" % (now[:8], REGION)
-    signed = "host;x-amz-content-sha256;x-amz-date"
-    lines = "host:%s\nx-amz-content-sha256:%s\nx-amz-date:%s\n" % (host, EMPTY, now)
-    text = "\n".join((method, path, query, lines, signed, EMPTY))
-    text = "\n".join(("AWS4-HMAC-SHA256", now, scope, hashlib.sha256(text.encode()).hexdigest()))
-    key = ("AWS4" + SECRET_KEY).encode()
-    for part in scope.split("/") + [text]:
-        key = hmac.new(key, part.encode(), "sha256").digest()
-    headers = {
-        "x-amz-content-sha256": EMPTY, "x-amz-date": now,
-        "Authorization": "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%s"
-        % (ACCESS_KEY, scope, signed, key.hex()),
-    }  # fmt: skip
-    return requests.request(method, ENDPOINT + path + ("?" + query if query else ""), headers=headers, timeout=30)
+    """A signed request to the private server."""
+    return S3Client(ENDPOINT, ACCESS_KEY, SECRET_KEY).request(method, path)
 
 
 def read_object(key, bucket=BUCKET):
-    answer = s3("GET", "/%s/%s" % (bucket, key))
-    assert answer.status_code == 200, answer.text
-    return answer.text
+    return S3Client(ENDPOINT, ACCESS_KEY, SECRET_KEY).read(bucket, key).decode()
 
 
 def token(account, bucket_id, expires, destination, secret=SECRET):

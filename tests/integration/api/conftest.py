@@ -1,5 +1,10 @@
+import sys
+from pathlib import Path
+
 import pytest
 from api_rig import Account, Api, Database
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
 
 
 @pytest.fixture(scope="session")
