@@ -22,6 +22,7 @@ static cJSON *account_json(const struct registry_account *a)
 	json_add_str(object, "name", a->name);
 	json_add_int(object, "collect_interval_s", a->collect_interval_s);
 	json_add_int(object, "running_max", a->running_max);
+	json_add_int(object, "full_running_max", a->full_running_max);
 	json_add_bool(object, "unrestricted", a->unrestricted);
 	json_add_bool(object, "disabled", a->disabled);
 	cJSON *prefixes = json_add_array(object, "prefixes");
@@ -46,6 +47,7 @@ static int read_account(const struct settings *s, struct registry_account *a, st
 	a->name = settings_str(s, "EDGECAP_NAME");
 	a->collect_interval_s = (uint32_t)(interval_ms / 1000);
 	a->running_max = (uint32_t)settings_u64(s, "EDGECAP_RUNNING_MAX");
+	a->full_running_max = (uint32_t)settings_u64(s, "EDGECAP_FULL_RUNNING_MAX");
 	a->unrestricted = settings_bool(s, "EDGECAP_UNRESTRICTED");
 	return 0;
 }
@@ -68,7 +70,7 @@ static int account_create(struct command_run *run, struct error *err)
 static int account_list(struct command_run *run, struct error *err)
 {
 	static const char *const columns[] = {
-		"id",           "name",     "collect_interval_s", "running_max",
+		"id",           "name",     "collect_interval_s", "running_max", "full_running_max",
 		"unrestricted", "disabled", "prefixes",           NULL};
 	struct registry_account *list = NULL;
 	struct arena arena;
@@ -159,6 +161,12 @@ static const struct setting create_settings[] = {
 	 .min = 1,
 	 .max = 100000,
 	 .help = "jobs at one time"},
+	{.name = "EDGECAP_FULL_RUNNING_MAX",
+	 .kind = SETTING_INT,
+	 .fallback = "1",
+	 .min = 1,
+	 .max = 1000,
+	 .help = "of these, full ones"},
 	{.name = "EDGECAP_UNRESTRICTED",
 	 .kind = SETTING_FLAG,
 	 .help = "may capture every packet, not only those of its prefixes"},
@@ -188,15 +196,15 @@ static const struct setting prefix_settings[] = {
 
 static const struct command commands[] = {
 	{"account create", "create a tenant's account", create_settings, ARRAY_LEN(create_settings),
-	 account_create},
-	{"account list", "list the accounts", list_settings, ARRAY_LEN(list_settings),
-	 account_list},
+	 account_create, 0},
+	{"account list", "list the accounts", list_settings, ARRAY_LEN(list_settings), account_list,
+	 0},
 	{"account disable", "refuse an account's credentials", disable_settings,
-	 ARRAY_LEN(disable_settings), account_disable},
+	 ARRAY_LEN(disable_settings), account_disable, 0},
 	{"prefix add", "give an account more address space", prefix_settings,
-	 ARRAY_LEN(prefix_settings), prefix_add},
+	 ARRAY_LEN(prefix_settings), prefix_add, 0},
 	{"prefix remove", "take address space from an account", prefix_settings,
-	 ARRAY_LEN(prefix_settings), prefix_remove},
+	 ARRAY_LEN(prefix_settings), prefix_remove, 0},
 };
 
 const struct command *commands_account(size_t *ret_count)

@@ -195,13 +195,13 @@ static const struct setting revoke_settings[] = {
 
 static const struct command commands[] = {
 	{"user create", "make a person a member of an account", user_settings,
-	 ARRAY_LEN(user_settings), user_create},
+	 ARRAY_LEN(user_settings), user_create, 0},
 	{"token create", "create a bearer token; it is printed once", token_settings,
-	 ARRAY_LEN(token_settings), token_create},
+	 ARRAY_LEN(token_settings), token_create, 0},
 	{"token list", "list tokens", token_list_settings, ARRAY_LEN(token_list_settings),
-	 token_list},
+	 token_list, 0},
 	{"token revoke", "revoke a token", revoke_settings, ARRAY_LEN(revoke_settings),
-	 token_revoke},
+	 token_revoke, 0},
 };
 
 const struct command *commands_credential(size_t *ret_count)

@@ -40,7 +40,7 @@ static const struct setting migrate_settings[] = {
 
 static const struct command commands[] = {
 	{"migrate", "bring the database's schema to this program's version", migrate_settings,
-	 ARRAY_LEN(migrate_settings), migrate},
+	 ARRAY_LEN(migrate_settings), migrate, 0},
 };
 
 const struct command *commands_migrate(size_t *ret_count)

@@ -118,11 +118,11 @@ static const struct setting disable_settings[] = {
 
 static const struct command commands[] = {
 	{"sampler create", "register an edge host; its token is printed once", create_settings,
-	 ARRAY_LEN(create_settings), sampler_create},
+	 ARRAY_LEN(create_settings), sampler_create, 0},
 	{"sampler list", "list the edge hosts", list_settings, ARRAY_LEN(list_settings),
-	 sampler_list},
+	 sampler_list, 0},
 	{"sampler disable", "refuse an edge host's token", disable_settings,
-	 ARRAY_LEN(disable_settings), sampler_disable},
+	 ARRAY_LEN(disable_settings), sampler_disable, 0},
 };
 
 const struct command *commands_sampler(size_t *ret_count)

@@ -29,6 +29,7 @@ struct command {
 	size_t count;
 	/* Returns 0 or a code with the text for the operator. */
 	int (*run)(struct command_run *run, struct error *err);
+	size_t max_operands; /* as in struct settings_program */
 };
 
 /* Each file's commands, static, count in *ret_count. */
@@ -36,6 +37,7 @@ const struct command *commands_migrate(size_t *ret_count);
 const struct command *commands_account(size_t *ret_count);    /* account and prefix, as above */
 const struct command *commands_credential(size_t *ret_count); /* user and token, as above */
 const struct command *commands_sampler(size_t *ret_count);    /* sampler, as above */
+const struct command *commands_pcap(size_t *ret_count);       /* pcap, as above */
 
 /* Rows that every command's table begins with. */
 #define COMMAND_SETTINGS                                                                           \

@@ -8,10 +8,7 @@
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 static const struct command *(*const groups[])(size_t *) = {
-	commands_migrate,
-	commands_account,
-	commands_credential,
-	commands_sampler,
+	commands_migrate, commands_account, commands_credential, commands_sampler, commands_pcap,
 };
 
 static void print_usage(FILE *to)
@@ -100,6 +97,7 @@ int main(int argc, char **argv)
 		.about = command->about,
 		.table = command->table,
 		.count = command->count,
+		.max_operands = command->max_operands,
 	};
 	/* argv[words] stands for the program's name */
 	if (settings_read(&program, argc - words, argv + words, &settings, &outcome, &err) < 0)

@@ -28,9 +28,9 @@ static void observe(struct api_app *app, const struct api_exchange *x)
 
 static int open_buckets(struct api_app *app, struct error *err)
 {
-	if (!app->config.buckets_file)
+	if (!app->config.buckets.file)
 		return 0;
-	int r = bucket_list_load(app->config.buckets_file, &app->bucket_list, err);
+	int r = bucket_list_load(app->config.buckets.file, &app->bucket_list, err);
 	if (r < 0)
 		return error_prefix(err, "EDGECAP_BUCKETS_FILE");
 	app->bucket_client = bucket_client_new(app->loop);

@@ -60,7 +60,7 @@ static void save(struct create_call *call)
 
 	buf_init(&sealed, BUCKET_KEYS_SEALED_MAX);
 	if (d->scheme == BUCKET_R2)
-		code = bucket_keys_seal(app->config.bucket_secret, &call->account, d, &sealed);
+		code = bucket_keys_seal(app->config.buckets.secret, &call->account, d, &sealed);
 	if (code < 0) {
 		api_answer_error(end(call), API_INTERNAL, NULL);
 	} else {
@@ -113,7 +113,7 @@ static void on_found(void *arg, const struct error *err, const struct id *id, ui
 	call->bucket = id->hex[0] ? *id : id_new_v7(now_us);
 	call->expires_s = now_us / 1000000 + LIMIT_CHALLENGE_TTL_S;
 	struct ownership o = {call->account, call->bucket, call->request.destination.canonical};
-	ownership_token_make(app->config.bucket_secret, &o, call->expires_s, call->token);
+	ownership_token_make(app->config.buckets.secret, &o, call->expires_s, call->token);
 	ownership_filename(&call->bucket, call->filename);
 	bucket_put(app->bucket_client, &call->access, call->filename, bytes_of(call->token),
 		   on_written, call);

@@ -141,7 +141,7 @@ static bool check_challenge(struct validate_call *call, const struct id *account
 		bucket_answer_fault(call->r, "destination_conf", "", err.text);
 		return false;
 	}
-	if (ownership_token_verify(app->config.bucket_secret, &o, q->challenge,
+	if (ownership_token_verify(app->config.buckets.secret, &o, q->challenge,
 				   clock_wall_now_us() / 1000000, ret, &err) < 0) {
 		bucket_answer_fault(call->r, "ownership_challenge", "", err.text);
 		return false;

@@ -55,22 +55,7 @@ static const struct setting table[] = {
 	 .max = 1024,
 	 .optional = true,
 	 .help = "signs the samplers' upload URLs; the same on all replicas; not used with s3://"},
-	{.name = "EDGECAP_BUCKETS_FILE",
-	 .kind = SETTING_STR,
-	 .min = 1,
-	 .max = 4095,
-	 .optional = true,
-	 .help = "endpoints that tenants' buckets may be at (JSON, storage/bucket_list.h); without "
-		 "it "
-		 "there are no buckets"},
-	{.name = "EDGECAP_BUCKET_SECRET",
-	 .kind = SETTING_SECRET,
-	 .min = SECRET_BYTES_MIN,
-	 .max = 1024,
-	 .optional = true,
-	 .help = "with EDGECAP_BUCKETS_FILE: signs challenges and encrypts tenants' keys; the same "
-		 "on all "
-		 "replicas"},
+	BUCKET_SETTINGS,
 	{.name = "EDGECAP_SELECTION",
 	 .kind = SETTING_STR,
 	 .fallback = "none",
@@ -141,9 +126,6 @@ static int read_address(const struct settings *s, const char *name, struct api_a
 /* What depends on each other. */
 static int check(const struct api_config *c, struct error *err)
 {
-	if (c->buckets_file && c->bucket_secret.n == 0)
-		return error_set(err, EC_EINVAL,
-				 "EDGECAP_BUCKET_SECRET is required with EDGECAP_BUCKETS_FILE");
 	/* S3 takes uploads itself, by URLs that our credentials sign */
 	if (store_is_s3(c->store.url))
 		return 0;
@@ -172,9 +154,8 @@ int api_config_read(const struct settings *s, struct api_config *ret, struct err
 	};
 
 	const char *secret = settings_str(s, "EDGECAP_SIGNING_SECRET");
-	const char *bucket_secret = settings_str(s, "EDGECAP_BUCKET_SECRET");
-	c.buckets_file = settings_str(s, "EDGECAP_BUCKETS_FILE");
-	c.bucket_secret = bytes_of(bucket_secret ? bucket_secret : "");
+	if (bucket_settings_take(s, &c.buckets, err) < 0)
+		return EC_EINVAL;
 	store_settings_take(s, &c.store);
 	c.store.upload_base_url = settings_str(s, "EDGECAP_UPLOAD_URL");
 	c.store.signing_secret = bytes_of(secret ? secret : "");

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/settings.h"
 #include "packet/selection.h"
+#include "storage/bucket_settings.h"
 #include "storage/store.h"
 
 /* What main gives to settings_read. */
@@ -21,9 +22,8 @@ struct api_config {
 	const char *database_url;
 	const char *database_listen_url; /* NULL: database_url */
 	uint32_t database_connections;
-	struct store_config store;  /* can sign uploads when has_edge */
-	const char *buckets_file;   /* NULL: tenants have no buckets */
-	struct bytes bucket_secret; /* with buckets_file */
+	struct store_config store; /* can sign uploads when has_edge */
+	struct bucket_settings buckets;
 	struct selection selection; /* of new jobs; the hash's secret is each job's own */
 	uint64_t drain_ms;
 	uint32_t request_rate_per_s, request_burst;

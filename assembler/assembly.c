@@ -6,10 +6,13 @@
 #include <string.h>
 
 #include "assembler/capture_files.h"
+#include "assembler/job_bucket.h"
+#include "assembler/manifest.h"
 #include "assembler/merge.h"
 #include "assembler/outcome.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "storage/store_wait.h"
 
 /* The claim of a job with LIMIT_SYNC_PARTS parts and as many prefixes needs a tenth of it. */
 enum { ASSEMBLY_ARENA_BYTES = 64 * 1024 * 1024 };
@@ -62,17 +65,47 @@ static bool copy_job(struct assembly *a, const struct job *job)
 
 	a->job = *job;
 	a->job.type = copy_text(a, job->type, &ok);
+	a->job.system = copy_text(a, job->system, &ok);
 	a->job.filter_json = copy_text(a, job->filter_json, &ok);
-	a->job.system = NULL;
+	a->job.colo_name = copy_text(a, job->colo_name, &ok);
+	a->job.destination = copy_text(a, job->destination, &ok);
 	a->job.error_message = NULL;
 	a->job.warnings_json = NULL;
 	a->job.pcap_key = NULL;
 	a->job.pcapng_key = NULL;
 	a->job.pcap_sha256 = NULL;
 	a->job.pcapng_sha256 = NULL;
-	a->snaplen_bytes = ok && strcmp(a->job.type, "simple") == 0 ? LIMIT_SIMPLE_SNAPLEN_BYTES
-								    : PCAPNG_SNAPLEN_MAX;
+	a->snaplen_bytes =
+		ok && job_is_full(&a->job) ? PCAPNG_SNAPLEN_MAX : LIMIT_SIMPLE_SNAPLEN_BYTES;
 	return ok;
+}
+
+static bool copy_bucket(struct assembly *a, const struct jq_claim *claim)
+{
+	struct bytes keys = claim->bucket_keys;
+	uint8_t *copy = arena_alloc(&a->arena, keys.n + 1);
+
+	if (!copy)
+		return false;
+	if (keys.n > 0)
+		memcpy(copy, keys.p, keys.n);
+	a->bucket_keys = (struct bytes){copy, keys.n};
+	a->bucket_gone = claim->bucket_gone;
+	return true;
+}
+
+static void name_files(struct assembly *a)
+{
+	const struct job *job = &a->job;
+
+	if (job_is_full(job)) {
+		(void)snprintf(a->pcap_key, sizeof(a->pcap_key), "pcap_%s.pcap", job->id.hex);
+		(void)snprintf(a->manifest_key, sizeof(a->manifest_key), "pcap_%s.json",
+			       job->id.hex);
+		return;
+	}
+	capture_key_format(&job->account, &job->id, "pcap", a->pcap_key);
+	capture_key_format(&job->account, &job->id, "pcapng", a->pcapng_key);
 }
 
 static int parse_filter(struct assembly *a, struct error *err)
@@ -100,7 +133,8 @@ int assembly_new(const struct jq_claim *claim, struct assembly **ret, struct err
 	atomic_init(&a->cancel, false);
 	a->lease = claim->lease;
 	a->attempt = claim->attempt;
-	int r = copy_job(a, &claim->job) && copy_parts(a, claim) && copy_scope(a, &claim->scope)
+	int r = copy_job(a, &claim->job) && copy_bucket(a, claim) && copy_parts(a, claim) &&
+				copy_scope(a, &claim->scope)
 			? parse_filter(a, err)
 			: error_set(err, EC_ENOMEM, "no memory for a job of %zu parts",
 				    claim->part_count);
@@ -108,8 +142,7 @@ int assembly_new(const struct jq_claim *claim, struct assembly **ret, struct err
 		assembly_free(a);
 		return r;
 	}
-	capture_key_format(&a->job.account, &a->job.id, "pcap", a->pcap_key);
-	capture_key_format(&a->job.account, &a->job.id, "pcapng", a->pcapng_key);
+	name_files(a);
 	*ret = a;
 	return 0;
 }
@@ -140,11 +173,14 @@ void assembly_note_unusable(struct assembly *a, const struct chunk_name *chunk, 
 	found->notes[i] = note ? note : "a chunk is unusable";
 }
 
-/* Merge what the index names into files and store them. */
-static int write_files(struct assembly *a, const struct chunk_index *index, struct store *store)
+/* Merge what the index names into files and store them. bucket: a full job's, else NULL. */
+static int write_files(struct assembly *a, const struct chunk_index *index, struct store *store,
+		       struct store *bucket)
 {
 	struct capture_files *files = NULL;
-	int r = capture_files_open(a, index, store, &files, &a->err);
+	struct capture_targets targets = {.pcap_store = bucket ? bucket : store,
+					  .pcapng_store = bucket ? NULL : store};
+	int r = capture_files_open(a, index, &targets, &files, &a->err);
 
 	if (r < 0)
 		return r;
@@ -155,7 +191,7 @@ static int write_files(struct assembly *a, const struct chunk_index *index, stru
 		capture_files_abort(files);
 		return r;
 	}
-	return capture_files_commit(files, &a->pcap, &a->pcapng, &a->err);
+	return capture_files_commit(files, a, &a->err);
 }
 
 /* What the database and the tenant are told of a success. */
@@ -173,24 +209,45 @@ static int summarize(struct assembly *a)
 	return 0;
 }
 
-static int run(struct assembly *a, struct store *store)
+/* Index, merge, write, sum up. bucket: as write_files. */
+static int assemble(struct assembly *a, struct store *store, struct store *bucket)
 {
 	struct chunk_index index = {0};
-
-	if (outcome_of_no_host(a))
-		return 0;
 	int r = chunk_index_build(&index, a, store, &a->err);
+
 	if (r == 0)
-		r = write_files(a, &index, store);
+		r = write_files(a, &index, store, bucket);
 	chunk_index_fini(&index);
 	if (r < 0 || a->message)
 		return r;
 	return summarize(a);
 }
 
-void assembly_run(struct assembly *a, struct store *store)
+/* The file goes first: whoever finds the manifest finds the file that it describes. */
+static int assemble_full(struct assembly *a, const struct assembly_places *places)
 {
-	int r = run(a, store);
+	struct store *bucket = NULL;
+	int r = job_bucket_open(a, places, &bucket, &a->err);
+
+	if (r < 0)
+		return r;
+	r = assemble(a, places->store, bucket);
+	if (r == 0 && !a->message)
+		r = manifest_store(a, bucket, &a->err);
+	store_wait_close(bucket);
+	return r;
+}
+
+static int run(struct assembly *a, const struct assembly_places *places)
+{
+	if (outcome_of_no_host(a) || outcome_of_bucket_gone(a))
+		return 0;
+	return job_is_full(&a->job) ? assemble_full(a, places) : assemble(a, places->store, NULL);
+}
+
+void assembly_run(struct assembly *a, const struct assembly_places *places)
+{
+	int r = run(a, places);
 
 	if (r == EC_ECANCELED)
 		a->end = ASSEMBLY_CANCELED;

@@ -19,6 +19,8 @@
 #include "packet/chunk_name.h"
 #include "storage/store.h"
 
+struct bucket_list;
+
 enum { PART_NOTES_MAX = 3 }; /* texts kept of each part's unusable chunks; the rest is counted */
 
 /* What was found of a part. */
@@ -50,6 +52,8 @@ struct assembly {
 	size_t part_count;
 	struct part *parts; /* ordered by sampler id */
 	uint32_t snaplen_bytes;
+	bool bucket_gone;         /* a full job whose bucket the tenant has removed */
+	struct bytes bucket_keys; /* sealed; empty: the operator's */
 
 	atomic_bool cancel; /* set by the main thread: stop soon */
 
@@ -58,8 +62,11 @@ struct assembly {
 	uint64_t foreign;         /* objects that are no chunks of these parts */
 	uint64_t ignored_chunks;  /* beyond CHUNK_INDEX_MAX */
 	uint64_t packets;         /* in the files */
-	uint64_t cut;             /* good, but beyond the job's packet limit */
+	uint64_t bytes;           /* captured bytes of these */
+	uint64_t cut;             /* good, but beyond the job's limits */
+	enum stop_reason limit;   /* the limit that cut; STOP_NONE: none did */
 	uint64_t rejected;
+	int64_t first_ns, last_ns; /* time stamps in the files; undefined without packets */
 	enum assembly_end end;
 	struct error err;
 	enum stop_reason stop_reason;
@@ -67,8 +74,19 @@ struct assembly {
 	bool keep_chunks;    /* ASSEMBLY_FAIL: they may be of use when its cause is gone */
 	const char *warnings_json;
 	struct jq_part_stored *stored; /* what was found, as the database wants it */
+	/* in the service's store; of a full job pcap_key alone, in the tenant's bucket, and its manifest */
 	char pcap_key[OBJECT_KEY_BYTES], pcapng_key[OBJECT_KEY_BYTES];
+	char manifest_key[OBJECT_KEY_BYTES];
 	struct store_info pcap, pcapng;
+	uint32_t link_type; /* of the classic file */
+};
+
+/* Where a worker finds and puts things. Borrowed for the run. */
+struct assembly_places {
+	uv_loop_t *loop;                   /* of the calling thread */
+	struct store *store;               /* the service's, on that loop */
+	const struct bucket_list *buckets; /* the operator's; NULL: none */
+	struct bytes bucket_secret;        /* unseals tenants' keys */
 };
 
 /* Copy a claim. Free with assembly_free. Returns 0, EC_ENOMEM, or EC_EFORMAT (the filter's text, which was
@@ -79,8 +97,8 @@ int assembly_new(const struct jq_claim *claim, struct assembly **ret,
 /* Free; accepts NULL. */
 void assembly_free(struct assembly *a);
 
-/* Run it on the calling thread; store: on a loop of that thread. The result is in a->end. */
-void assembly_run(struct assembly *a, struct store *store);
+/* Run it on the calling thread. The result is in a->end. */
+void assembly_run(struct assembly *a, const struct assembly_places *places);
 
 /* True when the main thread asked to stop. */
 bool assembly_canceled(const struct assembly *a);

@@ -16,9 +16,9 @@ enum {
 	TEXT_BYTES = 2048,
 };
 
-/* One of the two files. While one buffer is filled the other is hashed and written. */
+/* One of the files. While one buffer is filled the other is hashed and written. */
 struct output {
-	struct store_writer *writer;
+	struct store_writer *writer; /* NULL: there is no such file */
 	struct buf buf;
 	struct buf busy; /* borrowed by the write under way */
 	struct store_wait_write write;
@@ -53,13 +53,16 @@ static int output_open(struct output *o, struct store *store, const char *key, s
 {
 	buf_init(&o->buf, BUFFER_BYTES_MAX);
 	buf_init(&o->busy, BUFFER_BYTES_MAX);
+	if (!store)
+		return 0;
 	return store_wait_writer_open(store, key, &o->writer, err);
 }
 
 static int output_commit(struct output *o, struct store_info *ret, struct error *err)
 {
+	if (!o->writer)
+		return 0;
 	int r = flush(o, 1, err);
-
 	if (r == 0)
 		r = store_wait_write_end(&o->write, err);
 	if (r < 0)
@@ -170,7 +173,8 @@ static void put_statistics(struct capture_files *f, uint32_t interface)
 }
 
 int capture_files_open(const struct assembly *a, const struct chunk_index *index,
-		       struct store *store, struct capture_files **ret, struct error *err)
+		       const struct capture_targets *targets, struct capture_files **ret,
+		       struct error *err)
 {
 	struct capture_files *f = calloc(1, sizeof(*f));
 
@@ -179,17 +183,19 @@ int capture_files_open(const struct assembly *a, const struct chunk_index *index
 	f->a = a;
 	f->index = index;
 	f->link_type = classic_link_type(index);
-	int r = output_open(&f->pcap, store, a->pcap_key, err);
+	int r = output_open(&f->pcap, targets->pcap_store, a->pcap_key, err);
 	if (r == 0)
-		r = output_open(&f->pcapng, store, a->pcapng_key, err);
+		r = output_open(&f->pcapng, targets->pcapng_store, a->pcapng_key, err);
 	if (r < 0) {
 		capture_files_abort(f);
 		return r;
 	}
 	pcap_put_header(&f->pcap.buf, f->link_type, a->snaplen_bytes);
-	put_section(f);
-	for (size_t i = 0; i < index->interface_count; i++)
-		put_interface(f, &index->interfaces[i]);
+	if (f->pcapng.writer) {
+		put_section(f);
+		for (size_t i = 0; i < index->interface_count; i++)
+			put_interface(f, &index->interfaces[i]);
+	}
 	*ret = f;
 	return 0;
 }
@@ -197,12 +203,6 @@ int capture_files_open(const struct assembly *a, const struct chunk_index *index
 int capture_files_put(struct capture_files *f, const struct capture_packet *p, struct error *err)
 {
 	const struct capture_interface *c = &f->index->interfaces[p->interface];
-	struct pcapng_packet packet = {
-		.interface = p->interface,
-		.ts_ns = p->ts_ns,
-		.wire_bytes = p->wire_bytes,
-		.data = p->data,
-	};
 	struct bytes data = p->data;
 	uint32_t wire_bytes = p->wire_bytes;
 
@@ -212,19 +212,27 @@ int capture_files_put(struct capture_files *f, const struct capture_packet *p, s
 		wire_bytes -= p->l3_offset;
 	}
 	pcap_put_record(&f->pcap.buf, p->ts_ns, wire_bytes, data);
-	pcapng_put_packet(&f->pcapng.buf, &packet);
 	int r = flush(&f->pcap, FLUSH_BYTES, err);
-	return r < 0 ? r : flush(&f->pcapng, FLUSH_BYTES, err);
+	if (r < 0 || !f->pcapng.writer)
+		return r;
+	struct pcapng_packet packet = {
+		.interface = p->interface,
+		.ts_ns = p->ts_ns,
+		.wire_bytes = p->wire_bytes,
+		.data = p->data,
+	};
+	pcapng_put_packet(&f->pcapng.buf, &packet);
+	return flush(&f->pcapng, FLUSH_BYTES, err);
 }
 
-int capture_files_commit(struct capture_files *f, struct store_info *ret_pcap,
-			 struct store_info *ret_pcapng, struct error *err)
+int capture_files_commit(struct capture_files *f, struct assembly *a, struct error *err)
 {
-	for (size_t i = 0; i < f->index->interface_count; i++)
+	for (size_t i = 0; f->pcapng.writer && i < f->index->interface_count; i++)
 		put_statistics(f, (uint32_t)i);
-	int r = output_commit(&f->pcapng, ret_pcapng, err);
+	int r = output_commit(&f->pcapng, &a->pcapng, err);
 	if (r == 0)
-		r = output_commit(&f->pcap, ret_pcap, err);
+		r = output_commit(&f->pcap, &a->pcap, err);
+	a->link_type = f->link_type;
 	capture_files_abort(f);
 	return r;
 }

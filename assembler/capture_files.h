@@ -1,4 +1,5 @@
-/* The two files of a job, written side by side in one pass: capture.pcap and capture.pcapng.
+/* The files of a job, written side by side in one pass: capture.pcap and capture.pcapng; of a full job only the first,
+ * in the tenant's bucket.
  *
  * Classic: microseconds; link type Ethernet when every interface has it, else raw IP without the link
  * layer. pcapng: one interface block for each interface of the index with its part's circumstances as
@@ -20,20 +21,26 @@ struct capture_packet {
 	struct bytes data;
 };
 
-/* Begin both files with their headers. a, index, store: borrowed. Returns 0 and *ret, or EC_ENOMEM or the
+/* Where they go: each under its key in the assembly. */
+struct capture_targets {
+	struct store *pcap_store;
+	struct store *pcapng_store; /* NULL: there is no such file */
+};
+
+/* Begin the files with their headers. a, index, the stores: borrowed. Returns 0 and *ret, or EC_ENOMEM or the
  * store's error. End with capture_files_commit or capture_files_abort. */
 int capture_files_open(const struct assembly *a, const struct chunk_index *index,
-		       struct store *store, struct capture_files **ret,
+		       const struct capture_targets *targets, struct capture_files **ret,
 		       struct error *err) EC_MUST_CHECK;
 
 /* Append a packet; time stamps must not fall. Returns 0, EC_ENOMEM or the store's error. */
 int capture_files_put(struct capture_files *f, const struct capture_packet *p,
 		      struct error *err) EC_MUST_CHECK;
 
-/* Write the statistics and make both files visible. f is gone afterwards, success or not.
+/* Write the statistics and make the files visible; what they are is put into a. f is gone afterwards, success or not.
  * Returns 0, EC_ENOMEM or the store's error. */
-int capture_files_commit(struct capture_files *f, struct store_info *ret_pcap,
-			 struct store_info *ret_pcapng, struct error *err) EC_MUST_CHECK;
+int capture_files_commit(struct capture_files *f, struct assembly *a,
+			 struct error *err) EC_MUST_CHECK;
 
 /* Give up: nothing becomes visible. Accepts NULL. */
 void capture_files_abort(struct capture_files *f);

@@ -356,7 +356,7 @@ int jobs_new(uv_loop_t *loop, struct jq *jq, const struct jobs_config *config, s
 	EC_ASSERT(uv_async_init(loop, &j->wake, on_wake) == 0);
 	for (uint32_t i = 0; r == 0 && i < config->workers; i++) {
 		j->slots[i].jobs = j;
-		r = worker_new(&config->store, &j->wake, &j->slots[i].worker, err);
+		r = worker_new(&config->worker, &j->wake, &j->slots[i].worker, err);
 	}
 	if (r < 0) {
 		end_workers(j);

@@ -10,10 +10,10 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "assembler/worker.h"
 #include "base/attr.h"
 #include "base/error.h"
 #include "jobqueue/jq.h"
-#include "storage/store.h"
 
 enum { JOBS_WORKERS_MAX = 16 };
 
@@ -21,7 +21,7 @@ struct jobs_config {
 	uint32_t workers; /* 1..JOBS_WORKERS_MAX */
 	uint32_t lease_ms;
 	uint64_t retention_ms; /* how long the files of a job are kept */
-	struct store_config store;
+	struct worker_config worker;
 };
 
 struct jobs;

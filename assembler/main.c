@@ -5,6 +5,8 @@
 #include "assembler/service.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "storage/bucket_list.h"
+#include "storage/bucket_settings.h"
 #include "storage/store_settings.h"
 
 enum {
@@ -21,6 +23,7 @@ static const struct setting table[] = {
 	 .optional = true,
 	 .help = "PostgreSQL itself for LISTEN, where the other leads to pgbouncer"},
 	STORE_SETTINGS,
+	BUCKET_SETTINGS,
 	{.name = "EDGECAP_WORKERS",
 	 .kind = SETTING_INT,
 	 .fallback = "1",
@@ -78,8 +81,25 @@ static struct service_config config_from(const struct settings *s)
 			 .retention_ms = settings_u64(s, "EDGECAP_RETENTION")},
 	};
 
-	store_settings_take(s, &c.jobs.store);
+	store_settings_take(s, &c.jobs.worker.store);
 	return c;
+}
+
+/* The operator's list of endpoints, if there is one. */
+static int buckets_open(const struct settings *s, struct worker_config *config,
+			struct bucket_list **ret, struct error *err)
+{
+	struct bucket_settings buckets;
+	int r = bucket_settings_take(s, &buckets, err);
+
+	if (r < 0 || !buckets.file)
+		return r;
+	r = bucket_list_load(buckets.file, ret, err);
+	if (r < 0)
+		return error_prefix(err, "EDGECAP_BUCKETS_FILE");
+	config->buckets = *ret;
+	config->bucket_secret = buckets.secret;
+	return 0;
 }
 
 /* libuv's threads do all blocking work of the store: one for each thing that a worker does at once, so that one slow disk
@@ -119,8 +139,12 @@ int main(int argc, char **argv)
 	log_init("edgecap-assembler", level);
 	(void)signal(SIGPIPE, SIG_IGN);
 	struct service_config config = config_from(settings);
+	struct bucket_list *buckets = NULL;
 	size_thread_pool(config.jobs.workers);
-	int r = service_run(&config, &err);
+	int r = buckets_open(settings, &config.jobs.worker, &buckets, &err);
+	if (r == 0)
+		r = service_run(&config, &err);
+	bucket_list_free(buckets);
 	if (r < 0)
 		log_event(LOG_ERROR, "ended", "code", error_name(r), "reason", err.text,
 			  (char *)NULL);

@@ -32,13 +32,24 @@ struct merge {
 	size_t window_bytes;
 };
 
+enum stop_reason packet_limit_reached(const struct assembly *a, size_t bytes)
+{
+	if (a->limit != STOP_NONE)
+		return a->limit;
+	if (a->job.packet_limit > 0 && a->packets >= a->job.packet_limit)
+		return STOP_PACKET_LIMIT;
+	if (a->job.byte_limit > 0 && bytes > a->job.byte_limit - a->bytes)
+		return STOP_BYTE_LIMIT;
+	return STOP_NONE;
+}
+
 enum packet_verdict packet_judge(const struct assembly *a, uint32_t link_type, struct bytes data,
-				 uint64_t limit_left, struct flow *ret_flow)
+				 struct flow *ret_flow)
 {
 	if (flow_parse(link_type, data, ret_flow) < 0 || !filter_match(&a->filter, ret_flow) ||
 	    !filter_in_scope(&a->scope, ret_flow))
 		return PACKET_REJECT;
-	return limit_left > 0 ? PACKET_WRITE : PACKET_CUT;
+	return packet_limit_reached(a, data.n) == STOP_NONE ? PACKET_WRITE : PACKET_CUT;
 }
 
 static void run_close(struct merge *m, uint32_t chunk)
@@ -142,18 +153,22 @@ static int take(struct merge *m, uint32_t chunk)
 	if (data.n > a->snaplen_bytes)
 		data.n = a->snaplen_bytes;
 	a->found[c->part].packets++;
-	switch (packet_judge(a, link_type, data, a->job.packet_limit - a->packets, &flow)) {
+	switch (packet_judge(a, link_type, data, &flow)) {
 	case PACKET_REJECT:
 		a->found[c->part].rejected++;
 		a->rejected++;
 		return 0;
 	case PACKET_CUT:
+		a->limit = packet_limit_reached(a, data.n);
 		a->cut++;
 		return 0;
 	case PACKET_WRITE:
 		break;
 	}
-	a->packets++;
+	if (a->packets++ == 0)
+		a->first_ns = packet->ts_ns;
+	a->last_ns = packet->ts_ns;
+	a->bytes += data.n;
 	struct capture_packet out = {
 		.interface = c->interface,
 		.ts_ns = packet->ts_ns,

@@ -12,7 +12,7 @@
 /* X(name): what becomes of one packet */
 #define PACKET_VERDICTS(X)                                                                         \
 	X(PACKET_WRITE)                                                                            \
-	X(PACKET_CUT)    /* good, but the job's packet limit is reached */                         \
+	X(PACKET_CUT)    /* good, but a limit of the job is reached */                             \
 	X(PACKET_REJECT) /* not IP, or outside filter or scope: must never reach the tenant */
 
 enum packet_verdict {
@@ -21,12 +21,17 @@ enum packet_verdict {
 #undef X
 };
 
-/* Decide on a packet. data: cut to the snap length. limit_left: packets that may still be written.
+/* Decide on a packet, by filter, scope and what was written so far (a->packets, bytes, limit). data: cut to the snap length.
  * *ret_flow is set unless it is rejected. Pure. */
 enum packet_verdict packet_judge(const struct assembly *a, uint32_t link_type, struct bytes data,
-				 uint64_t limit_left, struct flow *ret_flow);
+				 struct flow *ret_flow);
 
-/* Merge all chunks of the index into files. Counts into a->packets, cut, rejected and a->found;
+/* The limit of the job that keeps a good packet of so many bytes out of the file, STOP_NONE when it may have it. The first
+ * packet that does not fit ends the file: what comes later is cut, however small (as on the hosts, so that what they
+ * hold together is enough). Pure. */
+enum stop_reason packet_limit_reached(const struct assembly *a, size_t bytes);
+
+/* Merge all chunks of the index into files. Counts into a->packets, bytes, cut, rejected and a->found;
  * chunks that turn out bad are noted there and harm no other. Returns 0, EC_ECANCELED, EC_ENOMEM or the
  * store's error. */
 int merge_run(struct assembly *a, const struct chunk_index *index, struct store *store,

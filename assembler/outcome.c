@@ -37,7 +37,18 @@ bool outcome_of_no_host(struct assembly *a)
 	if (a->part_count > 0)
 		return false;
 	a->stop_reason = STOP_NO_HOST;
-	a->message = "no edge host was connected when the job was submitted";
+	a->message = job_is_full(&a->job)
+			     ? "no edge host of this colo was connected when the job was submitted"
+			     : "no edge host was connected when the job was submitted";
+	return true;
+}
+
+bool outcome_of_bucket_gone(struct assembly *a)
+{
+	if (!a->bucket_gone)
+		return false;
+	a->keep_chunks = true;
+	a->message = "the bucket was removed from the account while the capture was under way";
 	return true;
 }
 
@@ -74,17 +85,34 @@ static bool any_reason(const struct assembly *a, enum part_reason reason)
 	return false;
 }
 
+/* The limit that the hosts had in hand together. */
+static enum stop_reason limit_of_hosts(const struct assembly *a)
+{
+	struct ledger sum = {0};
+
+	for (size_t i = 0; i < a->part_count; i++)
+		ledger_add(&sum, &a->parts[i].ledger);
+	bool packets = a->job.packet_limit > 0 && sum.captured >= a->job.packet_limit;
+	return a->job.byte_limit > 0 && !packets ? STOP_BYTE_LIMIT : STOP_PACKET_LIMIT;
+}
+
 enum stop_reason outcome_stop_reason(const struct assembly *a)
 {
-	if (a->cut > 0 || a->packets >= a->job.packet_limit)
+	if (a->limit != STOP_NONE)
+		return a->limit;
+	if (a->job.packet_limit > 0 && a->packets >= a->job.packet_limit)
 		return STOP_PACKET_LIMIT;
+	if (a->job.byte_limit > 0 && a->bytes >= a->job.byte_limit)
+		return STOP_BYTE_LIMIT;
 	/* A stop that came when the hosts had reached the end of the window changed nothing. */
 	if (a->job.stop_requested &&
 	    (any_reason(a, PART_REASON_STOPPED) || !any_reason(a, PART_REASON_TIME_LIMIT)))
 		return STOP_REQUESTED;
 	/* The hosts had the job's packets in hand, although fewer came into the file. */
+	if (any_reason(a, PART_REASON_BYTE_LIMIT))
+		return STOP_BYTE_LIMIT;
 	if (any_reason(a, PART_REASON_PACKET_LIMIT) || any_reason(a, PART_REASON_STOPPED))
-		return STOP_PACKET_LIMIT;
+		return limit_of_hosts(a);
 	return STOP_TIME_LIMIT;
 }
 

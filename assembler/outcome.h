@@ -14,11 +14,14 @@ enum {
  * asked before anything is read. */
 bool outcome_of_no_host(struct assembly *a);
 
+/* The bucket of a full job is not the tenant's any more: as outcome_of_no_host; the chunks are kept, so that it can be added again. */
+bool outcome_of_bucket_gone(struct assembly *a);
+
 /* When every host was lost or failed and no packet was found: sets a->stop_reason and a->message,
  * which names the hosts, and returns true. To be asked after the merge. Nothing is stored then. */
 bool outcome_of_all_lost(struct assembly *a);
 
-/* Why the capture ended, of a job that succeeds: packet limit (reached in the file, or the reason why
+/* Why the capture ended, of a job that succeeds: packet or byte limit (reached in the file, or the reason why
  * its hosts stopped), the tenant's stop, or the time limit. */
 enum stop_reason outcome_stop_reason(const struct assembly *a);
 

@@ -295,7 +295,7 @@ static int open_all(struct service *s, struct error *err)
 				  .listen_url = c->listen_url,
 				  .connections = c->database_connections,
 				  .application = "edgecap-assembler"};
-	int r = store_open(&s->loop, &c->jobs.store, &s->store, err);
+	int r = store_open(&s->loop, &c->jobs.worker.store, &s->store, err);
 
 	if (r < 0)
 		return error_prefix(err, "EDGECAP_STORAGE");

@@ -7,7 +7,7 @@
 struct worker {
 	uv_thread_t thread;
 	uv_loop_t loop; /* runs the store's operations only, inside of store_wait_ calls */
-	struct store *store;
+	struct assembly_places places;
 	uv_async_t *done;
 	uv_mutex_t lock;
 	uv_cond_t wake;
@@ -34,21 +34,24 @@ static void work(void *arg)
 	struct worker *w = arg;
 
 	for (struct assembly *a = wait_for_work(w); a; a = wait_for_work(w)) {
-		assembly_run(a, w->store);
+		assembly_run(a, &w->places);
 		uv_mutex_lock(&w->lock);
 		w->ended = a;
 		uv_mutex_unlock(&w->lock);
 		(void)uv_async_send(w->done);
 	}
-	store_wait_close(w->store);
+	store_wait_close(w->places.store);
 }
 
 /* The parts that need no thread; undone by worker_unset. */
-static int worker_set(struct worker *w, const struct store_config *config, struct error *err)
+static int worker_set(struct worker *w, const struct worker_config *config, struct error *err)
 {
 	if (uv_loop_init(&w->loop) < 0)
 		return error_set(err, EC_EIO, "cannot make a worker's loop");
-	int r = store_open(&w->loop, config, &w->store, err);
+	w->places = (struct assembly_places){.loop = &w->loop,
+					     .buckets = config->buckets,
+					     .bucket_secret = config->bucket_secret};
+	int r = store_open(&w->loop, &config->store, &w->places.store, err);
 	if (r == 0) {
 		EC_ASSERT(uv_mutex_init(&w->lock) == 0 && uv_cond_init(&w->wake) == 0);
 		return 0;
@@ -64,7 +67,7 @@ static void worker_unset(struct worker *w)
 	EC_ASSERT(uv_loop_close(&w->loop) == 0);
 }
 
-int worker_new(const struct store_config *config, uv_async_t *done, struct worker **ret,
+int worker_new(const struct worker_config *config, uv_async_t *done, struct worker **ret,
 	       struct error *err)
 {
 	struct worker *w = calloc(1, sizeof(*w));
@@ -74,7 +77,7 @@ int worker_new(const struct store_config *config, uv_async_t *done, struct worke
 	w->done = done;
 	int r = worker_set(w, config, err);
 	if (r == 0 && uv_thread_create(&w->thread, work, w) < 0) {
-		store_wait_close(w->store);
+		store_wait_close(w->places.store);
 		worker_unset(w);
 		r = error_set(err, EC_EIO, "cannot start a worker thread");
 	}

@@ -13,9 +13,16 @@
 
 struct worker;
 
-/* Open a store and start the thread. done: of the main loop, sent whenever an assembly has ended;
+/* What a worker is made with; texts and list are borrowed, the list for the worker's life. */
+struct worker_config {
+	struct store_config store;
+	const struct bucket_list *buckets; /* NULL: no full captures */
+	struct bytes bucket_secret;        /* with buckets */
+};
+
+/* Open a store and start the thread. config: copied. done: of the main loop, sent whenever an assembly has ended;
  * borrowed. Returns 0 and *ret (end with worker_free), EC_ENOMEM, EC_EIO or the error of store_open. */
-int worker_new(const struct store_config *config, uv_async_t *done, struct worker **ret,
+int worker_new(const struct worker_config *config, uv_async_t *done, struct worker **ret,
 	       struct error *err) EC_MUST_CHECK;
 
 /* Run an assembly. The worker must have none (asserted). Takes a. */

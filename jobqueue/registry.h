@@ -1,4 +1,4 @@
-/* The operator's side of the database: schema, accounts, prefixes, users, tokens, samplers.
+/* The operator's side of the database: schema, accounts, prefixes, users, tokens, samplers, failed jobs.
  *
  * For edgecap-admin only. Unlike the rest of the folder it BLOCKS, on one connection of its own; it never runs
  * in a server. The connection's role owns the tables (row-level policies do not apply to it). Each call is
@@ -51,6 +51,7 @@ struct registry_account {
 	const char *name;            /* 1..LIMIT_NAME_BYTES, unique */
 	uint32_t collect_interval_s; /* 0..86400; 0: no limit */
 	uint32_t running_max;        /* 1..100000 jobs */
+	uint32_t full_running_max;   /* 1..1000 of these may be full */
 	bool unrestricted, disabled;
 	int64_t created_us;
 	size_t prefix_count;
@@ -164,4 +165,11 @@ int registry_sampler_list(struct registry *r, struct arena *arena, struct regist
 /* Disable or enable an edge host; its token is refused while it is disabled. text: id or name. *ret_id: its
  * id. Returns 0, EC_ENOTFOUND or EC_EUNAVAILABLE. */
 int registry_sampler_disable(struct registry *r, const char *text, bool disabled, struct id *ret_id,
+			     struct error *err) EC_MUST_CHECK;
+
+/* --- jobs --- */
+
+/* Have a failed job assembled again, from the chunks that were kept. Returns 0, EC_ENOTFOUND (no such job, or nothing is left of
+ * it), EC_ECONFLICT (it has not failed) or EC_EUNAVAILABLE. */
+int registry_pcap_reassemble(struct registry *r, const struct id *pcap,
 			     struct error *err) EC_MUST_CHECK;

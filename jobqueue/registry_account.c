@@ -61,18 +61,21 @@ static int insert_prefixes(struct registry *r, const struct prefix_change *chang
 static int insert_account(struct registry *r, const struct registry_account *account,
 			  const struct id *id, struct error *err)
 {
-	char interval[16], running[16];
-	const char *const params[] = {id->hex, account->name, interval, running,
-				      account->unrestricted ? "true" : "false"};
+	char interval[16], running[16], full[16];
+	const char *const params[] = {
+		id->hex, account->name, interval, running, account->unrestricted ? "true" : "false",
+		full};
 	AUTO_PGRESULT PGresult *res = NULL;
 
 	(void)snprintf(interval, sizeof(interval), "%u", account->collect_interval_s);
 	(void)snprintf(running, sizeof(running), "%u", account->running_max);
+	(void)snprintf(full, sizeof(full), "%u", account->full_running_max);
 	int code = pg_sync_query(r->conn,
 				 "INSERT INTO accounts (id, name, collect_interval_s, running_max,"
-				 " unrestricted) VALUES ($1::uuid, $2, $3::integer, $4::integer,"
-				 " $5::boolean) ON CONFLICT DO NOTHING RETURNING 1",
-				 5, params, &res, err);
+				 " unrestricted, full_running_max) VALUES ($1::uuid, $2,"
+				 " $3::integer, $4::integer, $5::boolean, $6::integer)"
+				 " ON CONFLICT DO NOTHING RETURNING 1",
+				 6, params, &res, err);
 	if (code == 0 && PQntuples(res) == 0)
 		return error_set(err, EC_ECONFLICT,
 				 "there is an account of the name \"%s\" or the id %s already",
@@ -113,6 +116,7 @@ static int read_account(struct pg_row *row, struct arena *arena, struct registry
 	ret->name = arena_strdup(arena, pg_row_text(row));
 	ret->collect_interval_s = pg_row_u32(row);
 	ret->running_max = pg_row_u32(row);
+	ret->full_running_max = pg_row_u32(row);
 	ret->unrestricted = pg_row_bool(row);
 	ret->disabled = pg_row_bool(row);
 	ret->created_us = pg_row_time_us(row);
@@ -158,10 +162,11 @@ int registry_account_list(struct registry *r, struct arena *arena, struct regist
 
 	if (code < 0)
 		return code;
-	code = pg_sync_query(r->conn,
-			     "SELECT id, name, collect_interval_s, running_max, unrestricted,"
-			     " disabled, created_at FROM accounts ORDER BY name, id",
-			     0, NULL, &res, err);
+	code = pg_sync_query(
+		r->conn,
+		"SELECT id, name, collect_interval_s, running_max, full_running_max, unrestricted,"
+		" disabled, created_at FROM accounts ORDER BY name, id",
+		0, NULL, &res, err);
 	if (code == 0)
 		code = pg_sync_query(r->conn,
 				     "SELECT a.id, p.prefix FROM accounts a"

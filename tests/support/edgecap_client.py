@@ -15,6 +15,18 @@ DOCUMENTED_FILTER = {
 }
 
 
+UNDER_WAY = ("pending", "running", "conversion_pending", "conversion_running")
+
+
+def full_body(destination, colo, filter_v1=None, **limits):
+    """A body of POST /pcaps for a full capture."""
+    body = {"type": "full", "system": "magic-transit", "destination_conf": destination, "colo_name": colo}
+    body.update({"time_limit": 300, **limits})
+    if filter_v1 is not None:
+        body["filter_v1"] = filter_v1
+    return body
+
+
 def job_body(filter_v1=None, time_limit=300, packet_limit=10000):
     """A body of POST /pcaps."""
     body = {"type": "simple", "system": "magic-transit"}
@@ -72,6 +84,18 @@ class Tenant:
         """Submit a job; its id."""
         return self.result("POST", json=job_body(filter_v1, **limits))["id"]
 
+    def add_bucket(self, destination, read):
+        """Add a bucket and prove that it is ours; read(filename) gives the content of a file in it."""
+        made = self.result("POST", "/ownership", json={"destination_conf": destination})
+        proof = {"destination_conf": destination, "ownership_challenge": read(made["filename"])}
+        seen = self.result("POST", "/ownership/validate", json=proof)
+        assert seen["status"] == "success", seen
+        return seen
+
+    def post_full(self, destination, colo, filter_v1=None, **limits):
+        """Submit a full capture; its id."""
+        return self.result("POST", json=full_body(destination, colo, filter_v1, **limits))["id"]
+
     def get(self, job):
         return self.result("GET", "/" + job)
 
@@ -105,14 +129,14 @@ class Tenant:
         """Until all (or that many) hosts capture."""
         def running(seen):
             counts = seen["samplers"]
-            assert seen["status"] == "pending", seen
+            assert seen["status"] in ("pending", "running"), seen
             return counts["running"] >= (hosts if hosts is not None else counts["total"])
 
         return self.await_job(job, seconds, running, "running")
 
     def wait(self, job, seconds=60, expect=None):
         """Until the job has ended; checks its ledger; the job object."""
-        seen = self.await_job(job, seconds, lambda j: j["status"] != "pending", "ended")
+        seen = self.await_job(job, seconds, lambda j: j["status"] not in UNDER_WAY, "ended")
         if expect:
             assert seen["status"] == expect, seen
         self.lab.check_job(self.account, job, self)

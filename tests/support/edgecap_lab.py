@@ -16,10 +16,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 from pathlib import Path
 
 import ledger
 from edgecap_client import Client
+from s3_client import REGION
 from s3_server import S3Server
 
 TOP = Path(__file__).resolve().parents[2]
@@ -117,16 +119,19 @@ class Program:
 
 
 class Lab:
-    """The programs and the network. Use as a context manager, or call close()."""
+    """The programs and the network. Use as a context manager, or call close().
 
-    def __init__(self, edges=3, apis=1, assemblers=1, env=None, storage="file"):
+    storage: "file" or "s3". buckets: tenants may have buckets, at the private S3 server.
+    """
+
+    def __init__(self, edges=3, apis=1, assemblers=1, env=None, storage="file", buckets=False):
         sweep()
         self.dir = Path(tempfile.mkdtemp(prefix="edgecap-e2e.%d." % os.getpid()))
         self.dir.chmod(0o755)
         self.env, self.edges_count = dict(env or {}), edges
         self.programs, self.checked, self.killed = {}, set(), set()
         self.accounts, self.sources, self.slot, self.failed = [], [], None, False
-        self.storage, self.s3 = storage, None
+        self.storage, self.buckets, self.s3 = storage, buckets, None
         try:
             self._up(edges, apis, assemblers)
         except BaseException:
@@ -160,7 +165,7 @@ class Lab:
         self.slot = int(self.shell('slot_take "$RUN"; network_create "$SLOT" %d; echo $SLOT' % edges))
         self.source_namespace = "ec%d-src" % self.slot
         self.address = "100.127.%d.1" % self.slot
-        if self.storage == "s3":  # where samplers reach it, too
+        if self.storage == "s3" or self.buckets:  # where samplers reach it, too
             self.s3 = S3Server(self.dir / "log", self.address)
         (self.dir / "signing").write_text(secrets.token_hex(32) + "\n")
         (self.dir / "signing").chmod(0o600)
@@ -180,9 +185,14 @@ class Lab:
         return [api.client for api in self.apis]
 
     def _storage(self):
-        if self.s3:
-            return {**self.s3.settings(), **self.env}
-        return {"EDGECAP_STORAGE": "file://%s/store" % self.dir, **self.env}
+        """Settings of APIs and assemblers."""
+        if self.storage == "s3":
+            settings = self.s3.settings()
+        else:
+            settings = {"EDGECAP_STORAGE": "file://%s/store" % self.dir}
+        if self.buckets:
+            settings.update(self.s3.bucket_settings())
+        return {**settings, **self.env}
 
     def _add_api(self, number, replicas):
         port, ops = free_port(), free_port()
@@ -194,7 +204,7 @@ class Lab:
             "EDGECAP_DATABASE_URL": self.urls["api"],
             "EDGECAP_REQUEST_RATE": "10000",  # tests poll as fast as they like
         }
-        if not self.s3:
+        if self.storage != "s3":
             env["EDGECAP_UPLOAD_URL"] = "http://%s:%d" % (self.address, self.edge_port)
             env["EDGECAP_SIGNING_SECRET_FILE"] = str(self.dir / "signing")
         if replicas > 1:  # one address for all samplers, as behind a load balancer
@@ -262,12 +272,14 @@ class Lab:
         """Rows of a query as a list of dicts."""
         return json.loads(self.sql("SELECT coalesce(json_agg(q), '[]') FROM (%s) q" % query))
 
-    def account(self, name=None, prefixes=PREFIXES, interval="0s", running_max=None, unrestricted=False):
+    def account(self, name=None, prefixes=PREFIXES, interval="0s", running_max=None, unrestricted=False, **options):
         """A new account with a token that may do everything; a dict with id, token."""
         words = ["account", "create", "--name", name or "t-" + secrets.token_hex(4)]
         words += ["--collect-interval", interval]
         words += ["--unrestricted"] if unrestricted else ["--prefixes", prefixes] if prefixes else []
         words += ["--running-max", str(running_max)] if running_max else []
+        for key, value in options.items():
+            words += ["--" + key.replace("_", "-"), str(value)]
         account = {"id": self.admin(*words)["id"]}
         made = self.admin(
             "token", "create", "--account", account["id"], "--name", "all",
@@ -280,6 +292,25 @@ class Lab:
     def tenant(self, api=0, **options):
         """A client of a new account at one of the APIs."""
         return self.clients[api].tenant(self.account(**options), self)
+
+    def destination(self, directory, bucket=None):
+        """A destination_conf of a tenant's at the private S3 server; bucket: one of s3.make_bucket."""
+        bucket = bucket or self.s3.variables["bucket"]
+        return "s3://%s/%s?region=%s&endpoint=%s" % (bucket, directory, REGION, self.s3.variables["endpoint"])
+
+    def bucket(self, tenant, name="tenant-bucket", directory="dir"):
+        """A new bucket, added and proved to be the tenant's; its destination_conf."""
+        self.s3.make_bucket(name)
+        folder = directory + "/" if directory else ""
+        conf = self.destination(directory, name)
+        return tenant.add_bucket(conf, lambda file: self.s3.read(folder + file, name).decode())["destination_conf"]
+
+    def full_files(self, destination, job):
+        """What a full capture has left in its bucket: the file's bytes, and the manifest."""
+        path = urllib.parse.urlsplit(destination)
+        stem = "/".join(part for part in (path.path.strip("/"), "pcap_" + job) if part)
+        pcap, manifest = (self.s3.read(stem + end, path.netloc) for end in (".pcap", ".json"))
+        return pcap, json.loads(manifest)
 
     def edge_link(self, number, up):
         """Cut edge-<number> off from the API, or join it again."""

@@ -2,12 +2,18 @@
 
 import struct
 
-from pcap_read import parse, read_pcapng
+import packet_source
+from pcap_read import LINK_ETHERNET, parse, parse_pcap, read_pcap, read_pcapng
 
 
 def numbers(path):
-    """Numbers per stream of the packets in a pcapng file, in the file's order; foreign packets are an error."""
-    packets, _ = read_pcapng(path)
+    """Numbers per stream of the packets in a file, in the file's order; foreign packets are an error."""
+    read = read_pcapng if str(path).endswith(".pcapng") else read_pcap
+    return numbers_of(read(path)[0])
+
+
+def numbers_of(packets):
+    """The same of packets."""
     found = {}
     for packet in packets:
         payload = parse(packet.data).payload
@@ -15,6 +21,19 @@ def numbers(path):
         stream, number = struct.unpack_from("!HI", payload, 4)
         found.setdefault(stream, []).append(number)
     return found
+
+
+def check_whole(pcap, source):
+    """A file's bytes have every packet that a finished PacketSource has sent, byte for byte, once, and nothing else."""
+    packets, link_type = parse_pcap(pcap)
+    assert link_type == LINK_ETHERNET
+    found = {}
+    for packet in packets:
+        stream, number = struct.unpack_from("!HI", parse(packet.data).payload, 4)
+        expected = packet_source.numbered_frame(source.streams[stream], stream, number)
+        assert packet.data == expected and packet.wire_bytes == len(expected), "stream %d, number %d" % (stream, number)
+        found.setdefault(stream, []).append(number)
+    check_all(found, source.sent)
 
 
 def check_all(found, sent):

@@ -55,6 +55,12 @@ def frame(spec, source_port, payload):
     return macs + (b"\x86\xdd" if v6 else b"\x08\x00") + packet
 
 
+def numbered_frame(spec, stream, number):
+    """What a stream sends as its packet of this number."""
+    head = MAGIC + struct.pack("!HI", stream, number)
+    return frame(spec, spec["source_port"] + number % spec["flows"], head.ljust(spec["bytes"], b"."))
+
+
 class Stream:
     """One numbered stream to one edge host."""
 
@@ -64,13 +70,8 @@ class Stream:
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.socket.bind((spec["device"], 0))
 
-    def next_frame(self):
-        head = MAGIC + struct.pack("!HI", self.number, len(self.times))
-        port = self.spec["source_port"] + len(self.times) % self.spec["flows"]
-        return frame(self.spec, port, head.ljust(self.spec["bytes"], b"."))
-
     def send(self):
-        data = self.next_frame()
+        data = numbered_frame(self.spec, self.number, len(self.times))
         before = time.time_ns()
         self.socket.send(data)
         self.times.append((before, time.time_ns()))

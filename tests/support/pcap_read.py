@@ -46,7 +46,11 @@ class Interface:
 
 def read_pcap(path):
     """Packets of a classic pcap file, and its link type."""
-    data = open(path, "rb").read()
+    return parse_pcap(open(path, "rb").read())
+
+
+def parse_pcap(data):
+    """The same from the file's bytes."""
     magic = struct.unpack_from("<I", data)[0]
     scale = {0xA1B2C3D4: 1000, 0xA1B23C4D: 1}.get(magic)
     if scale is None:

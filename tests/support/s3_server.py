@@ -2,9 +2,13 @@
 
 import json
 import os
+import re
+import secrets
 import subprocess
 import time
 from pathlib import Path
+
+from s3_client import S3Client
 
 WITH_S3 = Path(__file__).resolve().parent / "with-s3"
 
@@ -35,18 +39,62 @@ class S3Server:
     def log_text(self):
         return (self.folder / "with-s3.log").read_text(errors="replace")
 
+    def _secret_file(self, name, secret):
+        path = self.folder / name
+        if not path.exists():
+            path.write_text(secret + "\n")
+            path.chmod(0o600)
+        return str(path)
+
     def settings(self, prefix="edgecap/lab"):
         """What a program of ours is told; the secret is in a file."""
-        secret = self.folder / "s3-secret"
-        if not secret.exists():
-            secret.write_text(self.variables["secret_key"] + "\n")
-            secret.chmod(0o600)
         return {
             "EDGECAP_STORAGE": "s3://%s/%s?endpoint=%s&plaintext=yes&stall=5s"
             % (self.variables["bucket"], prefix, self.variables["endpoint"]),
             "EDGECAP_S3_ACCESS_KEY_ID": self.variables["access_key"],
-            "EDGECAP_S3_SECRET_ACCESS_KEY_FILE": str(secret),
+            "EDGECAP_S3_SECRET_ACCESS_KEY_FILE": self._secret_file("s3-secret", self.variables["secret_key"]),
         }
+
+    def bucket_settings(self):
+        """What programs are told for tenants' buckets to be here."""
+        entries = self.folder / "buckets.json"
+        entries.write_text(json.dumps([{
+            "scheme": "s3", "endpoint": self.variables["endpoint"], "private": True, "plaintext": True,
+            "access_key_id": self.variables["access_key"],
+            "secret_access_key_file": self._secret_file("s3-secret", self.variables["secret_key"]),
+        }]))  # fmt: skip
+        return {
+            "EDGECAP_BUCKETS_FILE": str(entries),
+            "EDGECAP_BUCKET_SECRET_FILE": self._secret_file("bucket-secret", secrets.token_hex(32)),
+        }
+
+    @property
+    def client(self):
+        """Anybody's client, with the keys that own the buckets."""
+        told = self.variables
+        return S3Client(told["endpoint"], told["access_key"], told["secret_key"])
+
+    def read(self, key, bucket=None):
+        """An object's bytes."""
+        return self.client.read(bucket or self.variables["bucket"], key)
+
+    def make_bucket(self, name):
+        """One more bucket."""
+        answer = self.client.request("PUT", "/" + name)
+        assert answer.status_code == 200, answer.text
+        return name
+
+    def uploads(self, bucket):
+        """Keys of the multipart uploads that nobody has finished or given up."""
+        answer = self.client.request("GET", "/%s?uploads=" % bucket)
+        assert answer.status_code == 200, answer.text
+        return re.findall("<Key>([^<]*)</Key>", answer.text)
+
+    def bucket_keys(self, bucket):
+        """Keys of the objects in a bucket, at most 1,000."""
+        answer = self.client.request("GET", "/%s?list-type=2" % bucket)
+        assert answer.status_code == 200, answer.text
+        return sorted(re.findall("<Key>([^<]*)</Key>", answer.text))
 
     def control(self, *words):
         """A command of with-s3's control program; its output."""

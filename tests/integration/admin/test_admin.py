@@ -67,7 +67,7 @@ class Admin(unittest.TestCase):
         done = run("--help", url=None)
         self.assertEqual(done.returncode, 0)
         commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", done.stdout, re.M)
-        self.assertEqual(len(commands), 13)
+        self.assertEqual(len(commands), 14)
         for command in commands:
             done = run(*command.split(), "--help", url=None)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -125,7 +125,7 @@ class Admin(unittest.TestCase):
                             "--running-max", "3", "--unrestricted")
         self.assertRegex(made["id"], HEX)
         self.assertEqual({k: made[k] for k in made if k not in ("id", "name")}, {
-            "collect_interval_s": 300, "running_max": 3, "unrestricted": True, "disabled": False,
+            "collect_interval_s": 300, "running_max": 3, "full_running_max": 1, "unrestricted": True, "disabled": False,
             "prefixes": ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"]})
         listed = [a for a in self.ok("account", "list") if a["id"] == made["id"]][0]
         self.assertEqual(sorted(listed.pop("prefixes")), sorted(made.pop("prefixes")))
@@ -155,7 +155,7 @@ class Admin(unittest.TestCase):
     def test_account_table(self):
         account = self.account("--prefixes", "192.0.2.0/24")
         lines = run("account", "list").stdout.splitlines()
-        self.assertRegex(lines[0], "^ID +NAME +COLLECT_INTERVAL_S +RUNNING_MAX +UNRESTRICTED +DISABLED +PREFIXES$")
+        self.assertRegex(lines[0], "^ID +NAME +COLLECT_INTERVAL_S +RUNNING_MAX +FULL_RUNNING_MAX +UNRESTRICTED +DISABLED +PREFIXES$")
         line = [x for x in lines if x.startswith(account["id"])][0]
         self.assertEqual(line.split(), [account["id"], account["name"], "60", "16", "no", "no", "192.0.2.0/24"])
         self.assertEqual(line.index(account["name"]), lines[0].index("NAME"))

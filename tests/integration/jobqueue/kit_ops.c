@@ -60,6 +60,7 @@ struct id kit_account(struct kit *k, uint32_t interval_s, uint32_t running_max, 
 		.name = unique_name(k),
 		.collect_interval_s = interval_s,
 		.running_max = running_max,
+		.full_running_max = 1,
 		.prefix_count = prefix ? 1 : 0,
 		.prefixes = &parsed,
 	};

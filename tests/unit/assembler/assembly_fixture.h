@@ -225,7 +225,7 @@ static inline struct assembly *run(struct fixture *f)
 
 	if (assembly_new(&f->claim, &a, &err) < 0)
 		fail_msg("%s", err.text);
-	assembly_run(a, f->store);
+	assembly_run(a, &(struct assembly_places){.loop = &f->loop, .store = f->store});
 	return a;
 }
 

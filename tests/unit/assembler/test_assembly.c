@@ -475,7 +475,7 @@ static void test_cancel(void **state)
 	store_packets(f, 0, 0, BEGIN_NS, 1, 3);
 	assert_int_equal(assembly_new(&f->claim, &a, NULL), 0);
 	atomic_store(&a->cancel, true);
-	assembly_run(a, f->store);
+	assembly_run(a, &(struct assembly_places){.loop = &f->loop, .store = f->store});
 	assert_int_equal(a->end, ASSEMBLY_CANCELED);
 	assert_false(stored(f, a->pcap_key));
 	assembly_free(a);

@@ -227,12 +227,34 @@ static void test_against_a_reference_sort(void **state)
 	free(m);
 }
 
-static void judge(const struct assembly *a, struct bytes data, uint64_t left,
+/* left: packets that may still be written. */
+static void judge(struct assembly *a, struct bytes data, uint32_t left,
 		  enum packet_verdict expected)
 {
 	struct flow flow;
 
-	assert_int_equal(packet_judge(a, LINK_ETHERNET, data, left, &flow), expected);
+	a->packets = 7;
+	a->job.packet_limit = 7 + left;
+	assert_int_equal(packet_judge(a, LINK_ETHERNET, data, &flow), expected);
+}
+
+static void test_limits(void **state)
+{
+	struct assembly a = {.job = {.byte_limit = 1000}, .bytes = 900};
+
+	(void)state;
+	assert_int_equal(packet_limit_reached(&a, 100), STOP_NONE);
+	assert_int_equal(packet_limit_reached(&a, 101), STOP_BYTE_LIMIT);
+	a.job.packet_limit = 5;
+	a.packets = 4;
+	assert_int_equal(packet_limit_reached(&a, 100), STOP_NONE);
+	a.packets = 5;
+	assert_int_equal(packet_limit_reached(&a, 100), STOP_PACKET_LIMIT);
+	a.job.packet_limit = 0;
+	a.job.byte_limit = 0;
+	assert_int_equal(packet_limit_reached(&a, 1 << 20), STOP_NONE);
+	a.limit = STOP_BYTE_LIMIT; /* a packet did not fit: smaller ones after it do not either */
+	assert_int_equal(packet_limit_reached(&a, 1), STOP_BYTE_LIMIT);
 }
 
 static void test_verdicts(void **state)
@@ -267,6 +289,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_STORE(test_against_a_reference_sort),
 		cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_limits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

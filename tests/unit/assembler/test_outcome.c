@@ -22,6 +22,7 @@ static int setup(void **state)
 
 	assert_non_null(f);
 	arena_init(&f->a.arena, 1 << 20);
+	f->a.job.type = JOB_SIMPLE;
 	f->a.job.packet_limit = 100;
 	f->a.part_count = PARTS;
 	f->a.parts = f->parts;
@@ -140,6 +141,7 @@ static void test_stop_reasons(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(stops); i++) {
 		f->a.packets = stops[i].packets;
 		f->a.cut = stops[i].cut;
+		f->a.limit = stops[i].cut > 0 ? STOP_PACKET_LIMIT : STOP_NONE;
 		f->a.job.stop_requested = stops[i].stop_requested;
 		for (int k = 0; k < PARTS; k++)
 			f->parts[k].reason = stops[i].reasons[k];
@@ -147,6 +149,40 @@ static void test_stop_reasons(void **state)
 		if (got != stops[i].expected)
 			fail_msg("%s: %s", stops[i].what, stop_reason_text(got));
 	}
+}
+
+static void test_byte_limit(void **state)
+{
+	struct fixture *f = *state;
+
+	f->a.job.packet_limit = 0;
+	f->a.job.byte_limit = 1000;
+	f->a.bytes = 999;
+	assert_int_equal(outcome_stop_reason(&f->a), STOP_TIME_LIMIT);
+	f->a.limit = STOP_BYTE_LIMIT; /* the next packet did not fit */
+	assert_int_equal(outcome_stop_reason(&f->a), STOP_BYTE_LIMIT);
+	f->a.limit = STOP_NONE;
+	f->a.bytes = 1000;
+	assert_int_equal(outcome_stop_reason(&f->a), STOP_BYTE_LIMIT);
+	f->a.bytes = 900; /* packets were rejected or lost after the hosts had stopped */
+	f->parts[0].reason = PART_REASON_BYTE_LIMIT;
+	assert_int_equal(outcome_stop_reason(&f->a), STOP_BYTE_LIMIT);
+	f->parts[0].reason = PART_REASON_STOPPED;
+	assert_int_equal(outcome_stop_reason(&f->a), STOP_BYTE_LIMIT);
+	f->a.job.packet_limit = 30; /* that is what the three hosts have */
+	assert_int_equal(outcome_stop_reason(&f->a), STOP_PACKET_LIMIT);
+}
+
+static void test_a_full_job_whose_bucket_is_gone(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_false(outcome_of_bucket_gone(&f->a));
+	assert_false(f->a.keep_chunks);
+	f->a.bucket_gone = true;
+	assert_true(outcome_of_bucket_gone(&f->a));
+	assert_true(f->a.keep_chunks);
+	assert_non_null(strstr(f->a.message, "bucket was removed"));
 }
 
 /* The warnings must be exactly these texts. */
@@ -312,6 +348,8 @@ int main(void)
 		WITH_JOB(test_no_host),
 		WITH_JOB(test_all_lost),
 		WITH_JOB(test_stop_reasons),
+		WITH_JOB(test_byte_limit),
+		WITH_JOB(test_a_full_job_whose_bucket_is_gone),
 		WITH_JOB(test_no_warnings),
 		WITH_JOB(test_lost_and_failed_hosts),
 		WITH_JOB(test_clocks),

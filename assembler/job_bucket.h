@@ -1,0 +1,11 @@
+/* The tenant's bucket of a full job, as a store for the worker's loop: what the claim says of it, the operator's list, the
+ * tenant's keys. Blocks on the store. */
+#pragma once
+
+#include "assembler/assembly.h"
+
+/* Open it, and give up what an assembler that died has left under the job's keys. places->loop runs it. Returns 0 and *ret (end with
+ * store_wait_close); EC_EPERM (the deployment does not allow the endpoint any more), EC_EFORMAT (the keys cannot be unsealed), EC_EUNAVAILABLE (this
+ * deployment has no buckets), or the store's error. Texts are for the tenant. */
+int job_bucket_open(const struct assembly *a, const struct assembly_places *places,
+		    struct store **ret, struct error *err) EC_MUST_CHECK;
