@@ -20,6 +20,7 @@ enum {
 	FILE_MODE = 0640,
 	PUBLISH_TRIES_MAX = 1000, /* a remover took the folder away in between that often */
 	COMPARE_BYTES = 64 * 1024,
+	TEMP_PREFIX_BYTES = DIGEST_HEX_BYTES + 1,
 };
 
 int file_tree_code(int errnum)
@@ -85,12 +86,23 @@ void file_tree_close(struct file_tree *tree)
 	tree->root_fd = -1;
 }
 
+/* What the temporary names of a key begin with: the key itself may be longer than a name may be. dst: TEMP_PREFIX_BYTES. */
+static void temp_prefix(const char *key, char *dst)
+{
+	struct digest sha256 = digest_sha256(bytes_of(key));
+
+	digest_hex(&sha256, dst);
+	memcpy(dst + DIGEST_HEX_BYTES - 1, ".", 2);
+}
+
 int file_tree_temp_new(struct file_tree *tree, const char *key, char *name, int *ret_fd,
 		       struct error *err)
 {
 	struct id id = id_new_v4();
+	char prefix[TEMP_PREFIX_BYTES];
 
-	(void)snprintf(name, FILE_TEMP_NAME_BYTES, "%s/%s", temp_folder, id.hex);
+	temp_prefix(key, prefix);
+	(void)snprintf(name, FILE_TEMP_NAME_BYTES, "%s/%s%s", temp_folder, prefix, id.hex);
 	int fd = openat(tree->root_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
 	if (fd < 0)
 		return fail_write(err, errno, "create", key);
@@ -319,27 +331,43 @@ int file_tree_remove(struct file_tree *tree, const char *const *keys, size_t cou
 	return ret;
 }
 
-int file_tree_sweep(struct file_tree *tree, int64_t before_s, struct error *err)
+/* Remove the unfinished files whose names begin with prefix and that were last written before before_s. what, key: for errors. */
+static int temps_remove(struct file_tree *tree, const char *prefix, int64_t before_s,
+			const char *what, const char *key, struct error *err)
 {
 	int fd = openat(tree->root_fd, temp_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	int ret = 0;
 
 	if (!dir) {
-		ret = fail_write(err, errno, "sweep", temp_folder);
+		ret = fail_write(err, errno, what, key);
 		if (fd >= 0)
 			(void)close(fd);
 		return ret;
 	}
 	for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
 		struct stat st;
-		if (e->d_name[0] == '.' || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (e->d_name[0] == '.' || strncmp(e->d_name, prefix, strlen(prefix)) != 0 ||
+		    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		if (st.st_mtim.tv_sec >= before_s)
 			continue;
 		if (unlinkat(fd, e->d_name, 0) < 0 && errno != ENOENT && !ret)
-			ret = fail_write(err, errno, "sweep", temp_folder);
+			ret = fail_write(err, errno, what, key);
 	}
 	(void)closedir(dir);
 	return ret;
+}
+
+int file_tree_sweep(struct file_tree *tree, int64_t before_s, struct error *err)
+{
+	return temps_remove(tree, "", before_s, "sweep", temp_folder, err);
+}
+
+int file_tree_give_up(struct file_tree *tree, const char *key, struct error *err)
+{
+	char prefix[TEMP_PREFIX_BYTES];
+
+	temp_prefix(key, prefix);
+	return temps_remove(tree, prefix, INT64_MAX, "give up", key, err);
 }

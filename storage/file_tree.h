@@ -1,7 +1,7 @@
 /* The directory tree behind the file driver: blocking calls with the durability they promise.
  *
- *   <directory>/.tmp/<32 hex>   unfinished writes, on the same file system
- *   <directory>/<key>           objects
+ *   <directory>/.tmp/<SHA-256 of the key>.<32 hex>   unfinished writes, on the same file system
+ *   <directory>/<key>                                objects
  * A folder is made when the first object needs it and removed with the last one; writers and
  * removers of several processes may do so at the same time. Knows neither uv nor store.h's life
  * cycles; every function may be called from any thread. Error texts name the key, never the
@@ -21,7 +21,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-enum { FILE_TEMP_NAME_BYTES = 48 };
+enum { FILE_TEMP_NAME_BYTES = 112 };
 
 struct file_tree {
 	int root_fd;
@@ -69,3 +69,6 @@ int file_tree_remove(struct file_tree *tree, const char *const *keys, size_t cou
 /* Remove unfinished files last written before before_s (unix seconds). Returns 0 or a code as
  * file_tree_code. */
 int file_tree_sweep(struct file_tree *tree, int64_t before_s, struct error *err) EC_MUST_CHECK;
+
+/* Remove all unfinished files of key. Returns 0 or a code as file_tree_code. */
+int file_tree_give_up(struct file_tree *tree, const char *key, struct error *err) EC_MUST_CHECK;

@@ -1,7 +1,7 @@
 /* The S3 driver's operations, for the table in store_s3.c. Each reads its inputs from the op, as struct store_driver says.
  *
- * Objects: s3_object.c; reading: s3_reader.c; writing: s3_writer.c; listing and deleting: s3_list.c; sweeping:
- * s3_sweep.c.
+ * Objects: s3_object.c; reading: s3_reader.c; writing: s3_writer.c; listing and deleting: s3_list.c; sweeping
+ * and giving up: s3_sweep.c.
  */
 #pragma once
 
@@ -63,6 +63,7 @@ void s3_writer_write(struct store_op *op);  /* as struct store_driver */
 void s3_writer_commit(struct store_op *op); /* as struct store_driver */
 void s3_writer_abort(struct store_op *op);  /* as struct store_driver */
 
-void s3_list(struct store_op *op);   /* as struct store_driver */
-void s3_delete(struct store_op *op); /* as struct store_driver */
-void s3_sweep(struct store_op *op);  /* as struct store_driver */
+void s3_list(struct store_op *op);    /* as struct store_driver */
+void s3_delete(struct store_op *op);  /* as struct store_driver */
+void s3_sweep(struct store_op *op);   /* as struct store_driver */
+void s3_give_up(struct store_op *op); /* as struct store_driver */

@@ -274,6 +274,15 @@ void store_sweep(struct store *store, uint64_t age_s, store_done_cb cb, void *ar
 	op_start(op, store->driver->sweep);
 }
 
+void store_give_up(struct store *store, const char *key, store_done_cb cb, void *arg)
+{
+	struct store_op *op = op_new(store, finish_done, arg);
+
+	op->cb.done = cb;
+	op->key = op_key(op, key);
+	op_start(op, store->driver->give_up);
+}
+
 static void finish_list(struct store_op *op)
 {
 	if (op->err.code)

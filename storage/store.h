@@ -164,6 +164,12 @@ void store_delete(struct store *store, const char *const *keys, size_t count, st
 /* Remove unfinished writes that nothing was added to for age_s seconds: what a killed process left behind. */
 void store_sweep(struct store *store, uint64_t age_s, store_done_cb cb, void *arg);
 
+/* Remove all unfinished writes of exactly this key, whatever their age: what a killed process left behind under a key that has one
+ * writer at a time. The parts that an open writer of this key has stored go as well, and its commit then fails. An object of this key stays. None
+ * is no error. On S3, what the killed process sent in its last moment can still arrive after this. EC_ECANCELED: the store was closed meanwhile, some
+ * may be left. key: copied. */
+void store_give_up(struct store *store, const char *key, store_done_cb cb, void *arg);
+
 /* --- signed uploads --- */
 
 /* A URL that allows a PUT of at most max_bytes to key until now_us + ttl_s. No I/O. S3 knows no limit of the length here, and a

@@ -40,9 +40,10 @@ struct store_driver {
 	void (*writer_commit)(struct store_op *op);
 	/* writer, freed. Cannot fail; op->err is kept as it is. */
 	void (*writer_abort)(struct store_op *op);
-	void (*list)(struct store_op *op);   /* key (the prefix), start_after, max -> entries... */
-	void (*delete)(struct store_op *op); /* keys, count */
-	void (*sweep)(struct store_op *op);  /* age_s */
+	void (*list)(struct store_op *op);    /* key (the prefix), start_after, max -> entries... */
+	void (*delete)(struct store_op *op);  /* keys, count */
+	void (*sweep)(struct store_op *op);   /* age_s */
+	void (*give_up)(struct store_op *op); /* key */
 };
 
 /* The driver of directories: file:///absolute/directory. */

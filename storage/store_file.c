@@ -223,6 +223,11 @@ static void run_check(struct store_op *op)
 		file_tree_temp_remove(tree, temp_name);
 }
 
+static void run_give_up(struct store_op *op)
+{
+	(void)!file_tree_give_up(&state_of(op)->tree, op->key, &op->err);
+}
+
 static void run_list(struct store_op *op)
 {
 	const struct file_query query = {op->key, op->start_after, op->max};
@@ -440,6 +445,7 @@ POOLED(file_writer_abort, run_abort)
 POOLED(file_list, run_list)
 POOLED(file_delete, run_delete)
 POOLED(file_sweep, run_sweep)
+POOLED(file_give_up, run_give_up)
 #undef POOLED
 
 const struct store_driver store_file_driver = {
@@ -461,4 +467,5 @@ const struct store_driver store_file_driver = {
 	.list = file_list,
 	.delete = file_delete,
 	.sweep = file_sweep,
+	.give_up = file_give_up,
 };

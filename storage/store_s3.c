@@ -204,4 +204,5 @@ const struct store_driver store_s3_driver = {
 	.list = s3_list,
 	.delete = s3_delete,
 	.sweep = s3_sweep,
+	.give_up = s3_give_up,
 };

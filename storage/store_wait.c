@@ -238,3 +238,11 @@ void store_wait_close(struct store *store)
 	while (!w.done)
 		(void)uv_run(loop, UV_RUN_ONCE);
 }
+
+int store_wait_give_up(struct store *store, const char *key, struct error *err)
+{
+	struct waiter w = {.err = err};
+
+	store_give_up(store, key, on_done, &w);
+	return wait_for(store, &w);
+}

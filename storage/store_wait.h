@@ -59,3 +59,6 @@ int store_wait_delete(struct store *store, const char *const *keys, size_t count
 
 /* store_close, waited for. */
 void store_wait_close(struct store *store);
+
+/* store_give_up, waited for. */
+int store_wait_give_up(struct store *store, const char *key, struct error *err) EC_MUST_CHECK;

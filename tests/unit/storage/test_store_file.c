@@ -131,6 +131,35 @@ static void test_a_killed_writer_is_swept(void **state)
 	assert_int_equal(store_wait_commit(writer, &info, NULL), 0);
 }
 
+/* What a killed writer of a key left behind is told from everything else by its name. */
+static void test_giving_up_one_key(void **state)
+{
+	static const char *const others[] = {"x/pcap_a.pcap2", "x/pcap_a.pca", "pcap_a.pcap",
+					     "y/pcap_a.pcap"};
+	struct fixture *f = *state;
+	struct store_writer *mine[2], *theirs[ARRAY_LEN(others)];
+	struct store_info info;
+	char text[16];
+
+	assert_int_equal(put(f, "x/pcap_a.pcap", "old"), 0);
+	for (size_t i = 0; i < ARRAY_LEN(mine); i++)
+		assert_int_equal(store_wait_writer_open(f->store, "x/pcap_a.pcap", &mine[i], NULL),
+				 0);
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		assert_int_equal(store_wait_writer_open(f->store, others[i], &theirs[i], NULL), 0);
+	assert_int_equal(entries(f, ".tmp"), ARRAY_LEN(mine) + ARRAY_LEN(others));
+	assert_int_equal(store_wait_give_up(f->store, "x/pcap_a.pcap", NULL), 0);
+	assert_int_equal(entries(f, ".tmp"), ARRAY_LEN(others));
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		assert_int_equal(store_wait_commit(theirs[i], &info, NULL), 0);
+	for (size_t i = 0; i < ARRAY_LEN(mine); i++)
+		assert_int_equal(store_wait_commit(mine[i], &info, NULL), EC_EIO);
+	assert_int_equal(store_wait_give_up(f->store, "x/pcap_a.pcap", NULL), 0);
+	assert_int_equal(get(f, "x/pcap_a.pcap", text, sizeof(text)), 0);
+	assert_string_equal(text, "old");
+	assert_int_equal(store_wait_give_up(f->store, "x/../y", NULL), EC_EINVAL);
+}
+
 /* A writer killed between link and unlink: the object is there, the second name goes with the sweep. */
 static void test_a_put_killed_after_its_link(void **state)
 {
@@ -338,6 +367,7 @@ int main(void)
 		WITH_STORE(test_presign),
 		WITH_STORE(test_folders_come_and_go),
 		WITH_STORE(test_a_killed_writer_is_swept),
+		WITH_STORE(test_giving_up_one_key),
 		WITH_STORE(test_a_put_killed_after_its_link),
 		WITH_STORE(test_a_failed_write_cannot_be_committed),
 		WITH_STORE(test_writes_that_are_not_waited_for),
