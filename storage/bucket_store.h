@@ -9,7 +9,9 @@
  * has one destination with one set of keys and certificates.
  *
  * Texts of errors are for the tenant: what went wrong and S3's word for it ("... (403 AccessDenied)"), with neither host nor key. EC_ENOTFOUND of a
- * write means that the bucket is gone, EC_EPERM that the bucket does not let us (or that its address or certificate is none that we trust).
+ * write means that the bucket is gone, EC_EPERM that the bucket does not let us (or that its address or certificate is none that we trust). What is
+ * under way while a bucket is being removed can end with EC_EIO, "the upload is gone (404 NoSuchUpload)", because a bucket loses its uploads first: so does an
+ * upload that the tenant, or a rule of the bucket, gave up. The next try tells one from the other.
  */
 #pragma once
 

@@ -218,7 +218,8 @@ static void finish(struct s3_request *q, const struct s3_http_answer *answer)
 	q->done(q);
 }
 
-/* Where no object was asked for, what is missing is the bucket. Some servers say 404 without NoSuchBucket. */
+/* Where no object was asked for, what is missing is the bucket. Some servers say 404 alone, and RGW, of a bucket that is just being
+ * removed, NoSuchKey. */
 static bool bucket_is_gone(const struct s3_request *q, int code)
 {
 	if (strcmp(q->error_code, "NoSuchBucket") == 0)
