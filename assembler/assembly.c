@@ -223,6 +223,20 @@ static int assemble(struct assembly *a, struct store *store, struct store *bucke
 	return summarize(a);
 }
 
+/* An assembler has died of the job, or lost its lease: it may have left an upload in the bucket. Only the first try
+ * knows that there is none. */
+static int clean(struct assembly *a, struct store *bucket)
+{
+	int r = a->attempt > 1 ? job_bucket_clean(a, bucket, &a->err) : 0;
+
+	if (r != EC_EPERM)
+		return r;
+	/* We may write there, but not look: what is left is for the bucket's own rules. */
+	a->err = (struct error){0};
+	a->uploads_unseen = true;
+	return 0;
+}
+
 /* The file goes first: whoever finds the manifest finds the file that it describes. */
 static int assemble_full(struct assembly *a, const struct assembly_places *places)
 {
@@ -231,7 +245,9 @@ static int assemble_full(struct assembly *a, const struct assembly_places *place
 
 	if (r < 0)
 		return r;
-	r = assemble(a, places->store, bucket);
+	r = clean(a, bucket);
+	if (r == 0 && !outcome_of_tries(a))
+		r = assemble(a, places->store, bucket);
 	if (r == 0 && !a->message)
 		r = manifest_store(a, bucket, &a->err);
 	store_wait_close(bucket);

@@ -71,6 +71,7 @@ struct assembly {
 	struct error err;
 	enum stop_reason stop_reason;
 	const char *message; /* ASSEMBLY_FAIL */
+	bool uploads_unseen; /* the bucket does not let us look for what a dead assembler left */
 	bool keep_chunks;    /* ASSEMBLY_FAIL: they may be of use when its cause is gone */
 	const char *warnings_json;
 	struct jq_part_stored *stored; /* what was found, as the database wants it */

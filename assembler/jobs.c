@@ -195,15 +195,19 @@ static void on_refused(void *arg, const struct error *err)
 	loose_end(arg);
 }
 
+/* A full job's last try only looks for what the others have left in the bucket. */
+static uint32_t attempts_max(const struct jq_claim *claim)
+{
+	return job_is_full(&claim->job) ? ATTEMPTS_MAX + 1 : ATTEMPTS_MAX;
+}
+
 /* A claim that cannot be run here: give it back, or end it. */
 static void refuse(struct jobs *j, const struct jq_claim *claim, const struct error *err)
 {
 	j->loose++;
-	if (claim->attempt > ATTEMPTS_MAX || (err && err->code == EC_EFORMAT)) {
-		struct jq_failure failure = {
-			.message = err ? err->text
-				       : "its assembly was begun too often and never ended",
-			.kept_us = kept_us(j)};
+	if (claim->attempt > attempts_max(claim) || (err && err->code == EC_EFORMAT)) {
+		struct jq_failure failure = {.message = err ? err->text : BEGUN_TOO_OFTEN,
+					     .kept_us = kept_us(j)};
 		job_log_refused(&claim->lease, failure.message);
 		jq_fail(j->jq, &claim->lease, &failure, on_refused, j);
 	} else {
@@ -219,7 +223,8 @@ static void begin(struct jobs *j, const struct jq_claim *claim)
 
 	while (s < j->slots + j->config.workers && s->taken)
 		s++;
-	if (j->stopping || claim->attempt > ATTEMPTS_MAX || s == j->slots + j->config.workers) {
+	if (j->stopping || claim->attempt > attempts_max(claim) ||
+	    s == j->slots + j->config.workers) {
 		refuse(j, claim, NULL);
 		return;
 	}

@@ -52,6 +52,15 @@ bool outcome_of_bucket_gone(struct assembly *a)
 	return true;
 }
 
+bool outcome_of_tries(struct assembly *a)
+{
+	if (a->attempt <= ATTEMPTS_MAX)
+		return false;
+	a->keep_chunks = true;
+	a->message = BEGUN_TOO_OFTEN;
+	return true;
+}
+
 bool outcome_of_all_lost(struct assembly *a)
 {
 	struct buf text;
@@ -222,6 +231,10 @@ const char *outcome_warnings(struct assembly *a)
 	if (a->foreign > 0)
 		warn(&w, "%" PRIu64 " stored objects that are no chunks of this job were ignored",
 		     a->foreign);
+	if (a->uploads_unseen)
+		warn(&w, "the bucket may hold an unfinished upload of an earlier try: its "
+			 "multipart uploads "
+			 "could not be listed");
 	if (a->ignored_chunks > 0)
 		warn(&w, "%" PRIu64 " chunks beyond the limit of a job are not included",
 		     a->ignored_chunks);

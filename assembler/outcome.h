@@ -6,6 +6,9 @@
 #include "assembler/assembly.h"
 
 enum {
+	ATTEMPTS_MAX =
+		5, /* of an assembly; one more of a full job, which only cleans its bucket up */
+	RETRY_FIRST_MS = 1000,
 	CLOCK_OFFSET_MAX_US = 1000000, /* a host's clock further off than this is said */
 	WARNINGS_MAX = 64,             /* texts of one job; more are counted in a last one */
 };
@@ -16,6 +19,12 @@ bool outcome_of_no_host(struct assembly *a);
 
 /* The bucket of a full job is not the tenant's any more: as outcome_of_no_host; the chunks are kept, so that it can be added again. */
 bool outcome_of_bucket_gone(struct assembly *a);
+
+/* What is said of a job that is not tried again for that reason. */
+#define BEGUN_TOO_OFTEN "its assembly was begun too often and never ended"
+
+/* The job was begun more than ATTEMPTS_MAX times (assemblers that died of it): as outcome_of_bucket_gone. */
+bool outcome_of_tries(struct assembly *a);
 
 /* When every host was lost or failed and no packet was found: sets a->stop_reason and a->message,
  * which names the hosts, and returns true. To be asked after the merge. Nothing is stored then. */
@@ -35,8 +44,6 @@ struct retry {
 	bool again;        /* false: it was the last try */
 	uint32_t delay_ms; /* before the next */
 };
-
-enum { ATTEMPTS_MAX = 5, RETRY_FIRST_MS = 1000 };
 
 /* attempt: 1 for the first. Delays double from RETRY_FIRST_MS; random (any 32-bit value) adds up to a
  * quarter, so that many jobs of a store that was away do not come back in step. */
