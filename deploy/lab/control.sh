@@ -23,7 +23,8 @@ control_free_port() {
 control_storage() {
 	if s3_present; then
 		STORAGE=(env "EDGECAP_STORAGE=$(s3_url)" "EDGECAP_S3_ACCESS_KEY_ID=$(secret_get s3-access-key)"
-			"EDGECAP_S3_SECRET_ACCESS_KEY_FILE=$RUN/secret/s3-secret-key")
+			"EDGECAP_S3_SECRET_ACCESS_KEY_FILE=$RUN/secret/s3-secret-key"
+			"EDGECAP_BUCKETS_FILE=$RUN/s3/buckets.json" "EDGECAP_BUCKET_SECRET_FILE=$RUN/secret/bucket")
 	else
 		(umask 077 && mkdir -p "$RUN/store")
 		STORAGE=(env "EDGECAP_STORAGE=file://$RUN/store")

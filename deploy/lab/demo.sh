@@ -22,6 +22,34 @@ demo_run() {
 	printf '(ID=%s, the "id" of the answer)\n' "$ID"
 	demo_follow "$dir"
 	(cd "$dir" && demo_look "$1" "$2")
+	! s3_present || demo_full "$dir" "$2"
+}
+
+# On S3: prove that the bucket is ours, capture whole packets to address $2 into it, and look at what is there then.
+demo_full() {
+	local dir=$1 body proof
+	say "a full capture, into the tenant's own bucket"
+	demo_post "$dir" /ownership '{"destination_conf": "'"$EDGECAP_DESTINATION"'"}'
+	proof=$(s3_get "demo/$(jq -er .result.filename "$dir/answer")")
+	demo_post "$dir" /ownership/validate \
+		'{"destination_conf": "'"$EDGECAP_DESTINATION"'", "ownership_challenge": "'"$proof"'"}'
+	body='{"filter_v1": {"destination_address": "'$2'"}, "time_limit": 3, "colo_name": "ORD", "type": "full", "system": "magic-transit", "destination_conf": "'"$EDGECAP_DESTINATION"'"}'
+	demo_post "$dir" '' "$body"
+	ID=$(jq -er .result.id "$dir/answer")
+	demo_follow "$dir"
+	say "what the bucket has: demo/pcap_$ID.pcap and its manifest"
+	s3_get "demo/pcap_$ID.pcap" >"$dir/full.pcap"
+	s3_get "demo/pcap_$ID.json" >"$dir/full.json"
+	(cd "$dir" && show "tcpdump -n -c 4 -r full.pcap 2>/dev/null" && show "jq -c '.file, .hosts[]' full.json")
+}
+
+# POST $3 to the path $2 of the account's captures; the answer is in $1/answer, and printed.
+demo_post() {
+	local command="curl -sS -X POST $DEMO_JOBS$2 -H 'Content-Type: application/json' $DEMO_WHO --data '$3'"
+	printf '\n$ %s\n' "$command"
+	eval "$command" >"$1/answer"
+	demo_print <"$1/answer"
+	jq -e .success "$1/answer" >/dev/null || die "the API refused that"
 }
 
 # POST the job; when the collect interval of the last one is not over, wait as long as the answer says.
@@ -47,9 +75,9 @@ demo_follow() {
 	while :; do
 		eval "$command" >"$dir/answer"
 		line=$(jq -er '.result | "\(.status) \(.packets_captured)"' "$dir/answer")
-		[[ $line == pending* ]] || break
+		[[ $line != success* && $line != failed* ]] || break
 		printf '  %s, %s packets captured so far\n' "${line% *}" "${line#* }"
-		((seconds++ < DEMO_POLL_S)) || die "the job is still pending after $DEMO_POLL_S s"
+		((seconds++ < DEMO_POLL_S)) || die "the job is still ${line% *} after $DEMO_POLL_S s"
 		sleep 1
 	done
 	demo_print <"$dir/answer"

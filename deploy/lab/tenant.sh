@@ -41,6 +41,7 @@ tenant_environment() {
 			EDGECAP_LAB_TOKEN='$(secret_get lab-token)'
 			EDGECAP_DATABASE_URL='$(database_url edgecap_owner)'
 		END
+		! s3_present || printf "EDGECAP_DESTINATION='%s'\n" "$(s3_destination)" >>"$RUN/env.new"
 		mv "$RUN/env.new" "$RUN/env"
 	)
 }

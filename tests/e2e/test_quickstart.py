@@ -178,7 +178,8 @@ def test_up_on_s3(clone, tmp_path):
         out = clone.run("--s3", "up")
         path, headers = check_up(clone)
         assert "already, on S3" in clone.run("up", "--s3")
-        assert set(clone.variables()) == ENV_NAMES
+        assert set(clone.variables()) == ENV_NAMES | {"EDGECAP_DESTINATION"}
+        check_full(clone.run("run"))
         job = requests.get(path, headers=headers, timeout=10).json()["result"]
         check_objects(clone, job)
         check_pcap(requests.get(path + "/download", headers=headers, timeout=30), tmp_path / "got.pcap", job)
@@ -187,6 +188,17 @@ def test_up_on_s3(clone, tmp_path):
     assert "did not end" not in ended, ended
     clone.assert_nothing_left(out)
     assert not os.path.lexists(clone.dir / ".run")
+
+
+def check_full(out):
+    """The demonstration's second half: a bucket is proved, and has the whole packets of a metro afterwards."""
+    shown = out.partition("a full capture")[2]
+    assert len(re.findall(r"^\$ curl .*/ownership", shown, re.M)) == 2 and '"colo_name": "ORD"' in shown, out
+    captured = int(re.search(r'"status": "success",\n.*\n  "packets_captured": (\d+)', shown)[1])
+    manifest = json.loads(re.search(r'^\{"name":"pcap_.*\}$', shown, re.M)[0])
+    assert manifest["packets"] == captured > 0 and "length 1200" in shown, out
+    hosts = [json.loads(line) for line in re.findall(r'^\{"name":"edge-.*\}$', shown, re.M)]
+    assert [host["colo"] for host in hosts] == ["ord01", "ord02"] and sum(host["packets"] for host in hosts) == captured
 
 
 def check_pcap(answer, file, job):
