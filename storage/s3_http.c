@@ -460,6 +460,17 @@ int s3_http_start(struct s3_http *h, const struct s3_http_request *request, s3_h
 	return 0;
 }
 
+bool s3_http_is_sent(const struct s3_call *call)
+{
+	curl_off_t all = 0;
+	curl_off_t sent = 0;
+
+	return call &&
+	       curl_easy_getinfo(call->easy, CURLINFO_CONTENT_LENGTH_UPLOAD_T, &all) == CURLE_OK &&
+	       curl_easy_getinfo(call->easy, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK &&
+	       all >= 0 && sent >= all;
+}
+
 void s3_http_cancel(struct s3_call *call)
 {
 	if (!call)

@@ -65,6 +65,9 @@ int s3_http_start(struct s3_http *h, const struct s3_http_request *request, s3_h
 /* Give up a request: no callback comes, its connection is closed. Not from inside its own callback. call: may be NULL. */
 void s3_http_cancel(struct s3_call *call);
 
+/* True when all of a request's body was sent, so that the server may carry it out even if it is given up. call: may be NULL. */
+bool s3_http_is_sent(const struct s3_call *call);
+
 /* A header of an answer, the last one of its name; "" when it is not there. Borrowed from the answer. */
 const char *s3_http_header(const struct s3_http_answer *answer, const char *name);
 

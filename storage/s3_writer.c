@@ -341,17 +341,31 @@ static void on_aborted(struct s3_request *q)
 	end(q->arg); /* what is left is the sweep's */
 }
 
+/* A part that the server has all of may be stored after its upload was given up, and stays then, unseen, for ever (RGW) or until the upload is
+ * given up again (AWS). So its answer is waited for: true. Others cannot be stored any more. */
+static bool part_stays(struct part *p)
+{
+	if (p->busy && s3_http_is_sent(p->request.call)) {
+		p->request.once = true;
+		return true;
+	}
+	if (p->busy)
+		s3_request_cancel(&p->request);
+	part_reset(p);
+	return false;
+}
+
 /* Nothing of ours is to stay. Not from inside the start of the operation, unless an upload was begun. */
 static void give_up(struct s3_writer *w)
 {
 	struct s3_request *q = &w->request;
+	bool wait = false;
 
-	w->go_on = NULL;
-	for (size_t i = 0; i < S3_PARTS_AT_ONCE; i++) {
-		if (w->parts[i].busy)
-			s3_request_cancel(&w->parts[i].request);
-		part_reset(&w->parts[i]);
-	}
+	for (size_t i = 0; i < S3_PARTS_AT_ONCE; i++)
+		wait = part_stays(&w->parts[i]) || wait;
+	w->go_on = wait ? give_up : NULL;
+	if (wait)
+		return;
 	if (!w->upload_id[0]) {
 		end(w);
 		return;
@@ -388,6 +402,7 @@ void s3_writer_abort(struct store_op *op)
 	struct s3_writer *w = writer_of(op);
 
 	w->op = op;
+	fail(w, EC_ECANCELED, "given up"); /* no part is sent any more */
 	w->work.data = w;
 	EC_ASSERT(uv_queue_work(op->store->loop, &w->work, nothing, abort_first_step) == 0);
 }

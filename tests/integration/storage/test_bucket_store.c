@@ -11,6 +11,7 @@
 enum {
 	PIECES = 20, /* three parts */
 	MANY = 520,  /* uploads of each of two keys: more than a page */
+	ABORTS = 20,
 };
 
 #define KEY "pcap_a.pcap"
@@ -400,6 +401,22 @@ static void test_a_killed_writer_is_given_up(void **state)
 	store_wait_close(store);
 }
 
+/* A part that was sent when its upload was given up could be stored afterwards, where nobody sees it and nobody can remove it. */
+static void test_an_abort_leaves_no_part(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned i = 0; i < ABORTS; i++) {
+		struct store *store = open_bucket(f, NULL);
+		struct store_writer *writer = write_half(store);
+		run_for(f, i);
+		store_writer_abort(writer);
+		store_wait_close(store);
+	}
+	struct bucket_access access = access_of(f, NULL);
+	assert_int_equal(entries_with(access.place.prefix, ""), 0);
+}
+
 /* More uploads than a page of the server's has, in whatever order it lists the two keys. */
 static void test_pages_of_uploads(void **state)
 {
@@ -442,6 +459,7 @@ int main(int argc, char **argv)
 		WITH_STORE(test_an_owner_suspended_in_the_middle),
 		WITH_STORE(test_a_permission_withdrawn_in_the_middle),
 		WITH_STORE(test_a_killed_writer_is_given_up),
+		WITH_STORE(test_an_abort_leaves_no_part),
 		WITH_STORE(test_pages_of_uploads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
