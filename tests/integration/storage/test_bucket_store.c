@@ -244,6 +244,41 @@ static void test_a_private_address(void **state)
 	(void)close(listener);
 }
 
+/* A file's content. dst: cap bytes. */
+static struct bytes read_text(const char *path, uint8_t *dst, size_t cap)
+{
+	FILE *file = fopen(path, "rb");
+
+	assert_non_null(file);
+	size_t n = fread(dst, 1, cap, file);
+	assert_true(n > 0 && n < cap);
+	assert_int_equal(fclose(file), 0);
+	return (struct bytes){dst, n};
+}
+
+/* The entry's certificates are those that are trusted, and no others; they are copied. */
+static void test_certificates(void **state)
+{
+	struct fixture *f = *state;
+	struct bucket_access access = access_of(f, NULL);
+	uint8_t pem[16384];
+
+	access.place.tls = true;
+	(void)snprintf(access.place.host, sizeof(access.place.host), "%s",
+		       s3_variable("TLS_ENDPOINT") + strlen("https://"));
+	access.ca_pem = read_text(s3_variable("CA"), pem, sizeof(pem));
+	struct store *store = open_access(f, &access);
+	memset(pem, 'x', sizeof(pem));
+	write_object(store, KEY, PIECES);
+	store_wait_close(store);
+	kit_check(f->store, "dir/" KEY, PIECES);
+	check_all(f, &access, EC_EPERM, "the trusted certificates cannot be read");
+	access.ca_pem = read_text(s3_variable("OTHER_CA"), pem, sizeof(pem));
+	check_all(f, &access, EC_EPERM, "the store's certificate is not trusted");
+	access.ca_pem = (struct bytes){NULL, 0};
+	check_all(f, &access, EC_EPERM, "the store's certificate is not trusted");
+}
+
 /* --- what changes in the middle --- */
 
 /* Write half of an object. */
@@ -455,6 +490,7 @@ int main(int argc, char **argv)
 		WITH_STORE(test_wrong_keys),
 		WITH_STORE(test_a_missing_bucket),
 		WITH_STORE(test_a_private_address),
+		WITH_STORE(test_certificates),
 		WITH_STORE(test_a_bucket_removed_in_the_middle),
 		WITH_STORE(test_an_owner_suspended_in_the_middle),
 		WITH_STORE(test_a_permission_withdrawn_in_the_middle),
