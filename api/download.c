@@ -106,14 +106,20 @@ static const struct api_stream_source source = {pull, end};
 
 /* --- beginning --- */
 
+/* RFC 9110 section 15.4.5: 304 has them as well. */
+static void add_cache_headers(struct download *d)
+{
+	api_request_header_add(d->r, "etag", d->etag);
+	api_request_header_add(d->r, "cache-control", "private");
+}
+
 static void add_headers(struct download *d)
 {
 	struct id id = api_request_param_id(d->r, 1);
 	char text[128];
 
-	api_request_header_add(d->r, "etag", d->etag);
+	add_cache_headers(d);
 	api_request_header_add(d->r, "accept-ranges", "bytes");
-	api_request_header_add(d->r, "cache-control", "private");
 	(void)snprintf(text, sizeof(text), "attachment; filename=\"pcap_%s.%s\"", id.hex,
 		       formats[d->format].text);
 	api_request_header_add(d->r, "content-disposition", text);
@@ -206,7 +212,7 @@ static void answer_not_modified(struct download *d)
 {
 	struct api_request *r = d->r;
 
-	api_request_header_add(r, "etag", d->etag);
+	add_cache_headers(d);
 	download_free(d);
 	api_answer_empty(r, 304);
 }

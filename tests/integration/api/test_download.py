@@ -94,6 +94,7 @@ def test_conditions(api, account, job, data):
     for value in (tag, "*", "W/" + tag, '"x", ' + tag):
         answer = get(api, account, job, headers={"If-None-Match": value})
         assert answer.status_code == 304 and answer.content == b"" and answer.headers["ETag"] == tag
+        assert answer.headers["Cache-Control"] == "private"
         check(answer)
     assert get(api, account, job, headers={"If-None-Match": '"x"'}).status_code == 200
     part = {"Range": "bytes=1-2"}
