@@ -260,14 +260,20 @@ class OpenApi(LintTest):
         yaml, routes, errors = self.FILES
         for name, old, new, want in (
             (yaml, "schemas/PcapRequest'", "schemas/Nothing'", "does not resolve"),
-            (yaml, "time_limit: 300", "time_limit: 301", "301 is greater than"),
+            (yaml, "per_page: 100, count", "per_page: 101, count", "101 is greater than"),
             (yaml, "type: integer, minimum: 1,", "type: whole, minimum: 1,", "not valid"),
             (yaml, "operationId: stopPcap", "operationId: getPcap", "not unique"),
             (yaml, "Permission `download`", "Permission", "permission download is not named"),
-            (yaml, "1410", "1411", "code 1410"),
+            (yaml, "code: {const: 1422}", "code: {const: 1423}", "422 with code 1422 (API_KEY_REUSED) does not occur"),
+            (yaml, "code: {const: 1422}", "code: {const: 1423}", "422 with code 1423 is not in"),
+            (yaml, "        Retry-After: {", "        Retry-Before: {", "Retry-After is there for 429 and 503"),
+            (yaml, "        X-Request-Id: {", "        X-Request: {", "no X-Request-Id"),
+            (yaml, "        '413': {$ref: '#/components/responses/TooLarge'}\n", "", "no 413"),
+            (yaml, "x-listeners: [edge]", "x-listeners: [ops]", "is served by edge"),
             (yaml, "    Limit:", "    Spare: {type: object}\n    Limit:", "is not used"),
             (routes, 'PCAPS "/limits"', 'PCAPS "/limit"', "is not described"),
-            (routes, '{API_TENANTS, "PUT", PCAPS', '{API_EDGE, "PUT", PCAPS', "has no route"),
+            (routes, '{API_TENANTS, "PUT", PCAPS', '{API_EDGE, "PUT", PCAPS', "is served by edge"),
+            (routes, 'API_OPS, "GET", "/metrics"', 'API_OPS, "GET", "/metric"', "GET /metrics has no route"),
             (errors, "422, 1422", "422, 1423", "code 1423"),
         ):
             with self.subTest(want=want):
