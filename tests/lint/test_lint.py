@@ -279,6 +279,29 @@ class OpenApi(LintTest):
             with self.subTest(want=want):
                 self.bad("openapi.py", self.files(name, old, new), want)
 
+    def redocly(self, old="", new=""):
+        """What the other linter says of the changed document."""
+        text = self.files(self.FILES[0], old, new)[self.FILES[0]]
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(text)
+            file.flush()
+            done = subprocess.run(["node", str(HERE / "redocly/lint.js"), str(HERE.parents[1] / "build/redocly"), file.name],
+                                  capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    def test_redocly(self):
+        for old, new, want in (
+            ("- token: []", "- tokens: []", "(security-defined)"),
+            ("operationId: stopPcap", "operation: stopPcap", "(struct)"),
+            ("{account_id}/pcaps/limits", "{account}/pcaps/limits", "(path-parameters-defined)"),
+            ("      description: Permission `read`.\n", "", "(operation-description)"),
+            ("page: 1, per_page: 100", "page: 0, per_page: 100", "(no-invalid-media-type-examples)"),
+        ):
+            with self.subTest(want=want):
+                code, out = self.redocly(old, new)
+                self.assertEqual(code, 1, out)
+                self.assertIn(want, out)
+
 
 if __name__ == "__main__":
     unittest.main()
