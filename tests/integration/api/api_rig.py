@@ -16,6 +16,7 @@ import time
 import uuid
 from pathlib import Path
 
+import openapi_check
 import requests
 
 TOP = Path(__file__).resolve().parents[3]
@@ -181,7 +182,7 @@ class Api:
         await_true("the API is ready", 30, self.ready)
 
     def ready(self):
-        return requests.get(self.base + "/readyz", timeout=10).status_code == 200
+        return self.call("GET", "/readyz", timeout=10).status_code == 200
 
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
@@ -197,7 +198,7 @@ class Api:
         return host, int(port)
 
     def dial(self, listener="tenants", receive_bytes=None):
-        sock = socket.socket()
+        sock = Wire(listener)
         if receive_bytes:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         sock.settimeout(60)
@@ -211,17 +212,19 @@ class Api:
                 sock.sendall(data)
             except (BrokenPipeError, ConnectionResetError):
                 pass
-            return read_answer(sock, data.startswith(b"HEAD "))
+            return read_answer(sock)
 
-    def call(self, method, path, account=None, headers=None, **options):
+    def call(self, method, path, account=None, headers=None, listener="tenants", **options):
+        """A request with requests; the answer is held to the document."""
         merged = {**(account.headers if account else {}), **(headers or {})}
         merged = {k: v for k, v in merged.items() if v is not None}
-        return requests.request(method, self.base + path, headers=merged,
-                                timeout=options.pop("timeout", 60), **options)  # fmt: skip
+        return requests.request(method, "http://%s%s" % (self.addresses[listener], path), headers=merged,
+                                timeout=options.pop("timeout", 60), hooks={"response": openapi_check.hook(listener)},
+                                **options)  # fmt: skip
 
     def metric(self, name):
         """The value of a sample; 0 when there is none yet."""
-        text = requests.get("http://%s/metrics" % self.addresses["ops"], timeout=10).text
+        text = self.call("GET", "/metrics", listener="ops", timeout=10).text
         for line in text.splitlines():
             if line.startswith(name + " "):
                 return float(line.split()[-1])
@@ -253,11 +256,23 @@ class Api:
             sys.stderr.write(self.log()[-3000:])
 
 
-def read_answer(sock, head=False):
-    """(status, headers, body) of one answer; (None, {}, b"") when the connection was closed."""
+class Wire(socket.socket):
+    """Keeps the head of what is sent, so that read_answer can hold the answer to the document."""
+
+    def __init__(self, listener="tenants", family=socket.AF_INET):
+        super().__init__(family)
+        self.listener, self.sent = listener, b""
+
+    def sendall(self, data):
+        self.sent += data[:65536]
+        super().sendall(data)
+
+
+def read_answer(wire):
+    """(status, headers, body) of the one answer, held to the document; (None, {}, b"") when the connection was closed."""
     data = b""
     while b"\r\n\r\n" not in data:
-        piece = receive(sock)
+        piece = receive(wire)
         if not piece:
             return None, {}, data
         data += piece
@@ -268,12 +283,14 @@ def read_answer(sock, head=False):
         key, _, value = line.partition(":")
         headers[key.strip().lower()] = value.strip()
     status = int(lines[0].split()[1])
-    length = 0 if head or status in (204, 304) else int(headers.get("content-length", "0"))
+    bare = wire.sent.startswith(b"HEAD ") or status in (204, 304)
+    length = 0 if bare else int(headers.get("content-length", "0"))
     while len(rest) < length:
-        piece = receive(sock)
+        piece = receive(wire)
         if not piece:
             break
         rest += piece
+    openapi_check.check_raw(wire.sent, status, headers, rest, wire.listener)
     return status, headers, rest
 
 

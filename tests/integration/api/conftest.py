@@ -2,7 +2,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from api_rig import Account, Api, Database
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
+
+from api_rig import Account, Api, Database  # noqa: E402
+from openapi_check import answers_are_documented  # noqa: E402, F401
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
 

