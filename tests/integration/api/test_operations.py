@@ -1,0 +1,99 @@
+"""Every operation of api/openapi.yaml: refusals that all have in common. api_rig holds each answer to the document."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from api_rig import Account, Api, await_true
+from contract import check_failure, failure
+from openapi_check import document
+
+MISSING = "0123456789abcdef0123456789abcdef"
+OPERATIONS = [
+    (method, place.template, listener)
+    for place in document().places for method in place.operations for listener in place.listeners
+]  # fmt: skip
+TENANTS = [(method, template) for method, template, _ in OPERATIONS if "{account_id}" in template]
+
+
+def path_of(template, account_id=MISSING):
+    names = {"account_id": account_id, "pcap_id": MISSING, "ownership_id": MISSING, "object_key": "chunks/a"}
+    return template.format(**names)
+
+
+def test_there_are_all():
+    assert len(OPERATIONS) == 10 + 2 + 2 * 3 + 1 and len(TENANTS) == 10
+
+
+@pytest.mark.parametrize("method, template, listener", OPERATIONS)
+def test_malformed(api, method, template, listener):
+    for lines in ("Host: x\r\nHost: y", "Host: x\r\nA : b", "Host: x\r\nContent-Length: a"):
+        data = "%s %s HTTP/1.1\r\n%s\r\n\r\n" % (method, path_of(template), lines)
+        status, _, content = api.raw(data.encode(), listener)
+        assert status == 400
+        check_failure(status, content, 6003)
+
+
+@pytest.mark.parametrize("method, template, listener", OPERATIONS)
+def test_too_large(api, method, template, listener):
+    for line in ("Content-Length: 99999999", "Transfer-Encoding: chunked\r\n\r\n5f5e0ff"):
+        data = "%s %s HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n" % (method, path_of(template), line)
+        status, _, content = api.raw(data.encode(), listener)
+        assert status == 413
+        check_failure(status, content, 1413)
+
+
+@pytest.mark.parametrize("listener", ["tenants", "edge", "ops"])
+def test_no_operation(api, listener):
+    for line, status in (("Content-Length: 0", 404), ("Content-Length: a", 400), ("Content-Length: 99999999", 413)):
+        data = "PUT /nothing HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n" % line
+        assert api.raw(data.encode(), listener)[0] == status
+    failure(api.call("DELETE", "/healthz", listener=listener), 405, 10405)
+
+
+@pytest.mark.parametrize("method, template, listener", OPERATIONS)
+def test_the_other_methods(api, method, template, listener):
+    path = path_of(template)
+    described = {m for m, t, _ in OPERATIONS if t == template}
+    for other in {"GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"} - described:
+        failure(api.call(other, path, listener=listener), 405, 10405)
+
+
+@pytest.mark.parametrize("method, template", TENANTS)
+def test_unknown_credentials(api, account, method, template):
+    path = path_of(template, account.id)
+    failure(api.call(method, path), 400, 9106)
+    failure(api.call(method, path, None, {"Authorization": "Bearer unknown"}), 401, 10000)
+
+
+@pytest.mark.parametrize("method, template", TENANTS)
+def test_ids_of_the_wrong_form(api, account, method, template):
+    for wrong in (account.id.upper() + "0", account.id[1:], "x"):
+        failure(api.call(method, path_of(template, wrong), account), 404, 7003)
+
+
+def test_too_many(db, tmp_path):
+    account = Account(db)
+    with Api(db, tmp_path, EDGECAP_REQUEST_RATE="1", EDGECAP_REQUEST_BURST="1") as api:
+        for method, template in TENANTS:
+            api.call(method, path_of(template, account.id), account, json={} if method == "POST" else None)
+            failure(api.call(method, path_of(template, account.id), account), 429, 1429)
+
+
+def test_the_database_is_away(db, tmp_path):
+    account = Account(db)
+    with Api(db, tmp_path) as api:
+        db.stop()
+        try:
+            sampler = {"Authorization": "Bearer unknown"}
+            with ThreadPoolExecutor(12) as pool:  # each waits some seconds for a connection
+                waiting = [pool.submit(api.call, m, path_of(t, account.id), account) for m, t in TENANTS]
+                waiting.append(pool.submit(api.call, "POST", "/edge/v1/sync", None, sampler, "edge", json={}))
+            for answer in waiting:
+                failure(answer.result(), 503, 1503)
+            for listener in api.addresses:
+                failure(api.call("GET", "/readyz", listener=listener), 503, 1503)
+                assert api.call("GET", "/healthz", listener=listener).status_code == 200
+            assert api.call("GET", "/metrics", listener="ops").status_code == 200
+        finally:
+            db.start()
+        await_true("ready again", 15, api.ready)
