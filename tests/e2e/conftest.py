@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from edgecap_lab import Lab  # noqa: E402
+from openapi_check import answers_are_documented  # noqa: E402, F401
 
 
 def pytest_configure(config):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 
+import openapi_curl
 import pytest
 from pcap_read import parse, read_pcap
 
@@ -45,9 +46,11 @@ class Shell:
 
     def run(self, line):
         done = subprocess.run(
-            ["bash", "-c", line], cwd=self.folder, env={"PATH": "/usr/bin:/bin", **self.variables},
+            ["bash", "-c", line], cwd=self.folder,
+            env={"PATH": "/usr/bin:/bin", **openapi_curl.environment(self.folder), **self.variables},
             capture_output=True, text=True, check=True,
         )  # fmt: skip
+        openapi_curl.check(self.folder, None if "--output" in line else done.stdout, done.stderr)
         return done.stdout
 
     def json(self, line):

@@ -10,8 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-import requests
-from edgecap_client import job_body
+from edgecap_client import job_body, request
 from edgecap_lab import TOP, await_true
 
 ENV_NAMES = {
@@ -153,17 +152,17 @@ def check_up(clone):
     url = "%s/accounts/%s/pcaps" % (variables["EDGECAP_URL"], variables["EDGECAP_LAB_ACCOUNT"])
     headers = {"Authorization": "Bearer " + variables["EDGECAP_LAB_TOKEN"]}
     jobs = [
-        requests.post(url, json=job_body({"protocol": 17}, time_limit=1), headers=headers, timeout=10)
+        request("POST", url, json=job_body({"protocol": 17}, time_limit=1), headers=headers, timeout=10)
         for _ in range(2)
     ]
     assert [job.status_code for job in jobs] == [200, 200], jobs[1].text
     key = {"X-Auth-Email": variables["EDGECAP_EMAIL"], "X-Auth-Key": variables["EDGECAP_KEY"]}
     mine = "%s/accounts/%s/pcaps" % (variables["EDGECAP_URL"], variables["EDGECAP_ACCOUNT"])
-    assert requests.get(mine, headers=key, timeout=10).status_code == 200
+    assert request("GET", mine, headers=key, timeout=10).status_code == 200
     path = "%s/%s" % (url, jobs[0].json()["result"]["id"])
 
     def ended():
-        job = requests.get(path, headers=headers, timeout=10).json()["result"]
+        job = request("GET", path, headers=headers, timeout=10).json()["result"]
         return job if job["status"] != "pending" else None
 
     job = await_true("the job ends", 30, ended)
@@ -180,9 +179,9 @@ def test_up_on_s3(clone, tmp_path):
         assert "already, on S3" in clone.run("up", "--s3")
         assert set(clone.variables()) == ENV_NAMES | {"EDGECAP_DESTINATION"}
         check_full(clone.run("run"))
-        job = requests.get(path, headers=headers, timeout=10).json()["result"]
+        job = request("GET", path, headers=headers, timeout=10).json()["result"]
         check_objects(clone, job)
-        check_pcap(requests.get(path + "/download", headers=headers, timeout=30), tmp_path / "got.pcap", job)
+        check_pcap(request("GET", path + "/download", headers=headers, timeout=30), tmp_path / "got.pcap", job)
     finally:
         ended = clone.run("down")
     assert "did not end" not in ended, ended

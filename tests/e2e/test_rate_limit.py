@@ -4,7 +4,6 @@ import threading
 import time
 
 import pytest
-import requests
 from edgecap_client import DOCUMENTED_FILTER, job_body
 
 
@@ -15,7 +14,7 @@ def volley(tenants, count, body):
     def post(i):
         tenant = tenants[i % len(tenants)]
         barrier.wait()
-        answers[i] = requests.post(tenant.url, json=body, headers=tenant.headers, timeout=30)
+        answers[i] = tenant.call("POST", json=body)
 
     threads = [threading.Thread(target=post, args=(i,)) for i in range(count)]
     for thread in threads:

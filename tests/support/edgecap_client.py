@@ -4,6 +4,7 @@ import secrets
 import time
 from pathlib import Path
 
+import openapi_check
 import requests
 
 DOCUMENTED_FILTER = {
@@ -36,6 +37,11 @@ def job_body(filter_v1=None, time_limit=300, packet_limit=10000):
     return body
 
 
+def request(method, url, listener="tenants", **options):
+    """A request with requests; the answer is held to api/openapi.yaml."""
+    return requests.request(method, url, hooks={"response": openapi_check.hook(listener)}, **options)
+
+
 class Client:
     """One API process."""
 
@@ -44,7 +50,7 @@ class Client:
 
     def ready(self):
         try:
-            return requests.get(self.ops + "/readyz", timeout=2).status_code == 200
+            return request("GET", self.ops + "/readyz", timeout=2, listener="ops").status_code == 200
         except requests.RequestException:
             return False
 
@@ -65,10 +71,8 @@ class Tenant:
         return Tenant(client, self.account, self.lab)
 
     def call(self, method, path="", timeout=30, **options):
-        return requests.request(
-            method, self.url + path, headers={**self.headers, **options.pop("headers", {})},
-            timeout=timeout, **options,
-        )  # fmt: skip
+        headers = {**self.headers, **options.pop("headers", {})}
+        return request(method, self.url + path, headers=headers, timeout=timeout, **options)
 
     def result(self, method, path="", **options):
         """The result of a call that must succeed."""

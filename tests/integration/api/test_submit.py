@@ -1,8 +1,10 @@
 """POST /pcaps, GET, stop, limits: what a tenant does on a good day."""
 
+import os
 import subprocess
 import time
 
+import openapi_curl
 import pytest
 from api_rig import DOCUMENTED, Account, body
 from contract import failure, result
@@ -20,7 +22,7 @@ def test_the_documented_body(api, account):
     assert {k: again[k] for k in job} == job
 
 
-def test_the_documented_curl_lines(api, db):
+def test_the_documented_curl_lines(api, db, tmp_path):
     account = Account(db)
     email, key = account.new_user("collector")
     who = ["-H", "X-Auth-Email: " + email, "-H", "X-Auth-Key: " + key]
@@ -29,7 +31,9 @@ def test_the_documented_curl_lines(api, db):
        "protocol": 6}, "time_limit": 300, "packet_limit": 10000, "type": "simple", "system": "magic-transit"}"""
 
     def curl(*words):
-        done = subprocess.run(["curl", "-sS", *words], capture_output=True, text=True, check=True)
+        done = subprocess.run(["curl", "-sS", *words], capture_output=True, text=True, check=True,
+                              env={**os.environ, **openapi_curl.environment(tmp_path)})  # fmt: skip
+        openapi_curl.check(tmp_path, done.stdout, done.stderr)
         return done.stdout
 
     text = curl("-X", "POST", url, "-H", "Content-Type: application/json", *who, "--data", data)
