@@ -71,6 +71,28 @@ def test_ids_of_the_wrong_form(api, account, method, template):
         failure(api.call(method, path_of(template, wrong), account), 404, 7003)
 
 
+def test_too_many_bodies(db, tmp_path):
+    """512 MiB are promised to bodies that do not come: there is no room for one byte more, whatever is asked."""
+    largest, left = 8 * 1024 * 1024 + 64 * 1024, 512 * 1024 * 1024
+    with Api(db, tmp_path) as api:
+        wires = []
+        while left > 0:
+            wires.append(api.dial("edge"))
+            head = "PUT /edge/v1/objects/x HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % min(largest, left)
+            wires[-1].sendall(head.encode())
+            left -= largest
+        await_true("all is promised", 10, lambda: api.metric("edgecap_api_request_body_bytes") == 512 * 1024 * 1024)
+        for method, template, listener in [*OPERATIONS, ("PUT", "/nothing", "tenants")]:
+            for body in ("Content-Length: 1", "Transfer-Encoding: chunked\r\n\r\n1\r\nx"):
+                data = "%s %s HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n" % (method, path_of(template), body)
+                status, _, content = api.raw(data.encode(), listener)
+                assert status == 503
+                check_failure(status, content, 1503)
+        for wire in wires:
+            wire.close()
+        await_true("there is room again", 10, lambda: api.metric("edgecap_api_request_body_bytes") == 0)
+
+
 def test_too_many(db, tmp_path):
     account = Account(db)
     with Api(db, tmp_path, EDGECAP_REQUEST_RATE="1", EDGECAP_REQUEST_BURST="1") as api:
