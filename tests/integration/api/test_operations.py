@@ -3,8 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from api_rig import Account, Api, await_true
-from contract import check_failure, failure
+from api_rig import Account, Api, await_true, body
+from bucket_rig import bucket_api, conf, entry, token
+from contract import check_failure, failure, result
 from openapi_check import document
 
 MISSING = "0123456789abcdef0123456789abcdef"
@@ -83,8 +84,8 @@ def test_too_many_bodies(db, tmp_path):
             left -= largest
         await_true("all is promised", 10, lambda: api.metric("edgecap_api_request_body_bytes") == 512 * 1024 * 1024)
         for method, template, listener in [*OPERATIONS, ("PUT", "/nothing", "tenants")]:
-            for body in ("Content-Length: 1", "Transfer-Encoding: chunked\r\n\r\n1\r\nx"):
-                data = "%s %s HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n" % (method, path_of(template), body)
+            for rest in ("Content-Length: 1", "Transfer-Encoding: chunked\r\n\r\n1\r\nx"):
+                data = "%s %s HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n" % (method, path_of(template), rest)
                 status, _, content = api.raw(data.encode(), listener)
                 assert status == 503
                 check_failure(status, content, 1503)
@@ -99,6 +100,25 @@ def test_too_many(db, tmp_path):
         for method, template in TENANTS:
             api.call(method, path_of(template, account.id), account, json={} if method == "POST" else None)
             failure(api.call(method, path_of(template, account.id), account), 429, 1429)
+
+
+def test_a_fault_of_the_service(db, tmp_path):
+    """A grant that is missing: nothing that the client could mend, and nothing of it is told."""
+    account = Account(db)
+    destination = conf("bucket", endpoint="https://s3.example")
+    bucket = {"destination_conf": destination, "ownership_challenge": token(account.id, MISSING, 1 << 33, destination)}
+    entries = [entry(tmp_path, "https://s3.example", secret_key="secret", access_key_id="key")]
+    with bucket_api(db, tmp_path, entries) as api:
+        db.sql("REVOKE SELECT, INSERT, UPDATE ON pcaps, buckets FROM edgecap_api")
+        try:
+            for method, template in TENANTS:
+                data = {"POST": bucket if "ownership" in template else body()}.get(method)
+                answer = api.call(method, path_of(template, account.id), account, json=data)
+                assert failure(answer, 500, 1500)["message"] == "Internal error"
+        finally:
+            db.sql("GRANT SELECT, INSERT, UPDATE ON pcaps, buckets TO edgecap_api")
+        result(api.call("GET", account.path("/ownership"), account))
+        assert "permission denied" in api.log()
 
 
 def test_the_database_is_away(db, tmp_path):
