@@ -87,14 +87,61 @@ int store_wait_read(struct store_reader *reader, void *dst, size_t cap, size_t *
 int store_wait_get(struct store *store, const char *key, struct store_range range, size_t *ret_n,
 		   struct error *err)
 {
-	struct waiter w = {.err = err};
+	struct store_wait_get g = {.store = NULL};
 
-	store_get(store, key, range, on_read, &w);
-	int r = wait_for(store, &w);
-	if (r < 0)
-		return r;
-	*ret_n = w.n;
-	return 0;
+	store_wait_get_begin(store, key, range, &g);
+	return store_wait_get_end(&g, ret_n, err);
+}
+
+static void on_got(void *arg, const struct error *err, size_t n)
+{
+	struct store_wait_get *g = arg;
+
+	g->done = true;
+	g->n = n;
+	if (err)
+		g->err = *err;
+}
+
+void store_wait_get_begin(struct store *store, const char *key, struct store_range range,
+			  struct store_wait_get *g)
+{
+	EC_ASSERT(!g->store);
+	g->store = store;
+	g->done = false;
+	g->err.code = 0;
+	store_get(store, key, range, on_got, g);
+}
+
+int store_wait_get_end(struct store_wait_get *g, size_t *ret_n, struct error *err)
+{
+	EC_ASSERT(g->store);
+	while (!g->done)
+		(void)uv_run(g->store->loop, UV_RUN_ONCE);
+	g->store = NULL;
+	if (g->err.code == 0)
+		*ret_n = g->n;
+	else if (err)
+		*err = g->err;
+	return g->err.code;
+}
+
+void store_wait_get_drop(struct store_wait_get *g)
+{
+	size_t n = 0;
+
+	if (g->store)
+		(void)!store_wait_get_end(g, &n, NULL);
+}
+
+void store_wait_advance(struct store *store)
+{
+	(void)uv_run(store->loop, UV_RUN_NOWAIT);
+}
+
+size_t store_wait_running(const struct store *store)
+{
+	return store->running;
 }
 
 static void on_writer(void *arg, const struct error *err, struct store_writer *writer)

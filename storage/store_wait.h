@@ -2,6 +2,8 @@
  *
  * Each call runs the store's loop until its operation has called back. Never use it on a loop that
  * serves anything else. Errors and ownership are those of the asynchronous call of the same name.
+ * A read or write can also be under way while its caller goes on (_begin, _end), any number of them at once; what is under way
+ * moves on only while the loop runs: in any waiting call, or in store_wait_advance.
  */
 #pragma once
 
@@ -10,6 +12,31 @@
 /* store_get, waited for; *ret_n is 0 when the object ends before the range. Returns 0 or a code with err. */
 int store_wait_get(struct store *store, const char *key, struct store_range range, size_t *ret_n,
 		   struct error *err) EC_MUST_CHECK;
+
+/* A get under way, so that its caller can go on meanwhile. Zero-initialised: none. It must stay where it is until store_wait_get_end. */
+struct store_wait_get {
+	struct store *store; /* NULL: none */
+	bool done;
+	size_t n;
+	struct error err;
+};
+
+/* store_get, not waited for. g: none under way (asserted). key: copied. range.dst: borrowed until store_wait_get_end, which must come
+ * also for a get that nobody wants any more. */
+void store_wait_get_begin(struct store *store, const char *key, struct store_range range,
+			  struct store_wait_get *g);
+
+/* Wait for the get, which is under way (asserted). *ret_n as of store_wait_get. Returns 0 or its code with err; g is none afterwards. */
+int store_wait_get_end(struct store_wait_get *g, size_t *ret_n, struct error *err) EC_MUST_CHECK;
+
+/* Wait for the get if there is one under way, whatever comes of it: its buffer is the caller's again. */
+void store_wait_get_drop(struct store_wait_get *g);
+
+/* Let what is under way move on, without waiting for anything. */
+void store_wait_advance(struct store *store);
+
+/* How many operations of the store are under way, all kinds together, as of the last time that its loop ran. */
+size_t store_wait_running(const struct store *store);
 
 /* store_reader_open, waited for. Returns 0 or a code with err. */
 int store_wait_reader_open(struct store *store, const char *key, uint64_t offset, uint64_t length,
