@@ -3,15 +3,15 @@
  * A chunk comes from an edge host and is judged, not trusted: anything but one section with one
  * interface of a known link type and packets in time order ends it with EC_EFORMAT and a reason that
  * a tenant may read; what was read before counts. The store is only touched to fill the window, with
- * no handle kept in between, so any number of chunks can be open. Blocks on the store (store_wait.h).
+ * no handle kept in between, so any number of chunks can be open. Blocks on the store (chunk_window.h).
  */
 #pragma once
 
 #include <stdint.h>
 
+#include "assembler/chunk_window.h"
 #include "base/attr.h"
 #include "packet/pcapng.h"
-#include "storage/store.h"
 
 enum {
 	CHUNK_WINDOW_BYTES = 64 * 1024,   /* grows when a block needs more */
@@ -20,23 +20,9 @@ enum {
 	CHUNK_INTERFACE_NAME_BYTES = 129, /* longer names are cut */
 };
 
-/* Memory that the open chunks of one part share, so that no host can take that of the others. */
-struct chunk_budget {
-	size_t used_bytes, max_bytes;
-};
-
 struct chunk_reader;
 
-/* What to read. store, budget: borrowed by the reader; key: copied. */
-struct chunk_source {
-	struct store *store;
-	const char *key;
-	uint64_t bytes;      /* size of the object, as listed */
-	size_t window_bytes; /* of the first window */
-	struct chunk_budget *budget;
-};
-
-/* Begin to read. Returns 0 and *ret (free with chunk_reader_free), EC_EFORMAT (size) or EC_ENOMEM. */
+/* Ask for the first window (chunk_window_new) without waiting for it. Returns 0 and *ret (free with chunk_reader_free), EC_EFORMAT (size) or EC_ENOMEM. */
 int chunk_reader_new(const struct chunk_source *source, struct chunk_reader **ret,
 		     struct error *err) EC_MUST_CHECK;
 
