@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "assembler/chunk_heads.h"
 #include "storage/store_wait.h"
 
 /* The listing under way. */
@@ -153,66 +154,61 @@ static int fill_parts(struct chunk_index *index, size_t before, struct error *er
 	return 0;
 }
 
-static struct chunk_name name_of(const struct assembly *a, const struct chunk *c)
+void chunk_key(const struct assembly *a, const struct chunk *c, char *dst)
 {
-	return (struct chunk_name){.account = a->job.account,
-				   .pcap = a->job.id,
-				   .sampler = a->parts[c->part].sampler,
-				   .stream = c->stream,
-				   .seq = c->seq};
+	struct chunk_name name = {.account = a->job.account,
+				  .pcap = a->job.id,
+				  .sampler = a->parts[c->part].sampler,
+				  .stream = c->stream,
+				  .seq = c->seq};
+
+	chunk_name_format(&name, dst);
 }
 
-/* Look at the first packet. Returns 0, EC_EEND (no packet), EC_EFORMAT or the store's error. */
-static int read_head(struct store *store, const char *key, struct chunk *c,
-		     struct chunk_interface *ret, struct error *err)
+/* Judge a head. *ret_keep: it has a packet. Returns 0, or what ends the whole assembly. */
+static int take_head(struct chunk_index *index, struct assembly *a, struct chunk_head *head,
+		     bool *ret_keep, struct error *err)
 {
-	struct chunk_budget budget = {.max_bytes = CHUNK_BUDGET_BYTES};
-	struct chunk_source source = {.store = store,
-				      .key = key,
-				      .bytes = c->bytes,
-				      .window_bytes = CHUNK_HEAD_BYTES,
-				      .budget = &budget};
-	struct chunk_reader *reader = NULL;
-	struct pcapng_packet packet;
-	int r = chunk_reader_new(&source, &reader, err);
+	struct chunk *c = &head->chunk;
+	const struct chunk_name name = {.stream = c->stream, .seq = c->seq};
 
-	if (r < 0)
-		return r;
-	r = chunk_reader_next(reader, &packet, err);
-	if (r == 0)
-		c->first_ts_ns = packet.ts_ns;
-	*ret = *chunk_reader_interface(reader);
-	chunk_reader_free(reader);
-	return r;
-}
-
-/* Look into a chunk. *ret_keep: it has a packet. Returns 0, or what ends the whole assembly. */
-static int look_into(struct chunk_index *index, struct assembly *a, struct store *store,
-		     struct chunk *c, bool *ret_keep, struct error *err)
-{
-	char key[OBJECT_KEY_BYTES];
-	struct chunk_name name = name_of(a, c);
-	struct chunk_interface interface = {0};
-
-	*ret_keep = false;
-	if (assembly_canceled(a))
-		return error_set(err, EC_ECANCELED, "canceled");
-	chunk_name_format(&name, key);
-	int r = read_head(store, key, c, &interface, err);
-	if (r == EC_EFORMAT)
-		assembly_note_unusable(a, &name, c->part, err->text);
-	else if (r < 0 && r != EC_EEND)
-		return r;
-	*ret_keep = r == 0;
-	if (!interface.known)
+	*ret_keep = head->code == 0;
+	if (head->code == EC_EFORMAT)
+		assembly_note_unusable(a, &name, c->part, head->err.text);
+	if (!head->interface.known)
 		return 0;
-	r = fill_parts(index, c->part, err);
+	int r = fill_parts(index, c->part, err);
 	if (r == 0)
-		r = interface_of(index, c, &interface, &c->interface, err);
+		r = interface_of(index, c, &head->interface, &c->interface, err);
 	if (r != EC_EFORMAT)
 		return r;
 	assembly_note_unusable(a, &name, c->part, err->text);
 	*ret_keep = false;
+	return 0;
+}
+
+/* Look into all chunks, and keep those that have a packet. */
+static int look_into(struct chunk_index *index, struct assembly *a, struct store *store,
+		     struct error *err)
+{
+	struct chunk_heads *heads = NULL;
+	struct chunk_head head;
+	size_t kept = 0;
+	int r = chunk_heads_new(a, index, store, &heads, err);
+
+	while (r == 0) {
+		bool keep = false;
+		r = assembly_canceled(a) ? error_set(err, EC_ECANCELED, "canceled")
+					 : chunk_heads_next(heads, &head, err);
+		if (r == 0)
+			r = take_head(index, a, &head, &keep, err);
+		if (keep)
+			index->chunks[kept++] = head.chunk; /* heads is past this place */
+	}
+	chunk_heads_free(heads);
+	if (r != EC_EEND)
+		return r;
+	index->count = kept;
 	return 0;
 }
 
@@ -221,20 +217,13 @@ int chunk_index_build(struct chunk_index *index, struct assembly *a, struct stor
 {
 	char prefix[OBJECT_KEY_BYTES];
 	struct listing listing = {.index = index, .a = a, .err = err};
-	size_t kept = 0;
 
 	chunk_prefix_of_job(&a->job.account, &a->job.id, prefix);
 	int r = store_wait_list(store, prefix, on_entry, &listing, err);
-	for (size_t i = 0; r == 0 && i < index->count; i++) {
-		struct chunk c = index->chunks[i];
-		bool keep = false;
-		r = look_into(index, a, store, &c, &keep, err);
-		if (keep)
-			index->chunks[kept++] = c;
-	}
+	if (r == 0)
+		r = look_into(index, a, store, err);
 	if (r < 0)
 		return r;
-	index->count = kept;
 	for (size_t i = 0; i < a->part_count; i++) {
 		struct part_found *f = &a->found[i];
 		/* Chunks at the end of a stream leave no gap; the host's own count tells. */

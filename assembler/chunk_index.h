@@ -51,6 +51,9 @@ int chunk_index_build(struct chunk_index *index, struct assembly *a, struct stor
 /* Free what is in it. */
 void chunk_index_fini(struct chunk_index *index);
 
+/* The key of a chunk of the index. dst: OBJECT_KEY_BYTES. */
+void chunk_key(const struct assembly *a, const struct chunk *c, char *dst);
+
 /* The order in which the merge opens chunks: by first time stamp, then key. Returns count indexes,
  * malloc'ed, or NULL without memory. Pure. */
 uint32_t *chunk_index_order(const struct chunk_index *index) EC_MUST_CHECK;

@@ -15,7 +15,6 @@
 
 enum {
 	CHUNK_WINDOW_BYTES = 64 * 1024,   /* grows when a block needs more */
-	CHUNK_HEAD_BYTES = 4 * 1024,      /* window for reading the first packet only */
 	CHUNK_BUDGET_BYTES = 4096 * 1024, /* windows of one part */
 	CHUNK_INTERFACE_NAME_BYTES = 129, /* longer names are cut */
 };
