@@ -2,15 +2,10 @@
 
 #include <stdlib.h>
 
+#include "assembler/chunk_queue.h"
 #include "packet/flow.h"
-#include "packet/merge_order.h"
 
-enum {
-	/* Room for the first windows of all hosts together; many hosts get smaller ones. */
-	WINDOWS_BYTES = 64 * 1024 * 1024,
-	WINDOW_BYTES_MIN = 8 * 1024,
-	STREAMS_USUAL = 4,
-};
+enum { ADVANCE_BYTES = 64 * 1024 }; /* of packets merged between two looks at what is under way */
 
 /* A chunk being read and its packet that comes next. */
 struct open_run {
@@ -21,15 +16,12 @@ struct open_run {
 struct merge {
 	struct assembly *a;
 	const struct chunk_index *index;
-	struct store *store;
 	struct capture_files *files;
 	struct error *err;
 	struct merge_heap *heap;
-	struct open_run **open;       /* one for each chunk; NULL: not open */
-	struct chunk_budget *budgets; /* one for each part */
-	uint32_t *order;
-	size_t next; /* in order: the chunk to be opened next */
-	size_t window_bytes;
+	struct open_run **open; /* one for each chunk; NULL: not open */
+	struct chunk_queue *queue;
+	size_t merged_bytes; /* since it was advanced */
 };
 
 enum stop_reason packet_limit_reached(const struct assembly *a, size_t bytes)
@@ -78,27 +70,16 @@ static int run_next(struct merge *m, uint32_t chunk)
 	return EC_EEND;
 }
 
-/* Open a chunk and read its first packet. Returns as run_next. */
+/* Take the queue's next chunk and read its first packet. Returns as run_next. */
 static int run_open(struct merge *m, uint32_t chunk)
 {
 	const struct chunk *c = &m->index->chunks[chunk];
-	struct chunk_name name = {.account = m->a->job.account,
-				  .pcap = m->a->job.id,
-				  .sampler = m->a->parts[c->part].sampler,
-				  .stream = c->stream,
-				  .seq = c->seq};
-	char key[OBJECT_KEY_BYTES];
+	const struct chunk_name name = {.stream = c->stream, .seq = c->seq};
 	struct open_run *run = calloc(1, sizeof(*run));
 
 	if (!run)
 		return error_set(m->err, EC_ENOMEM, "no memory to open a chunk");
-	chunk_name_format(&name, key);
-	struct chunk_source source = {.store = m->store,
-				      .key = key,
-				      .bytes = c->bytes,
-				      .window_bytes = m->window_bytes,
-				      .budget = &m->budgets[c->part]};
-	int r = chunk_reader_new(&source, &run->reader, m->err);
+	int r = chunk_queue_take(m->queue, &run->reader, m->err);
 	if (r < 0) {
 		free(run);
 		if (r != EC_EFORMAT)
@@ -118,11 +99,10 @@ static bool comes_first(struct merge_entry a, struct merge_entry b)
 /* Open every chunk that may hold the next packet. */
 static int open_due(struct merge *m)
 {
-	struct merge_entry top;
+	struct merge_entry top, first;
 
-	for (; m->next < m->index->count; m->next++) {
-		uint32_t chunk = m->order[m->next];
-		struct merge_entry first = {m->index->chunks[chunk].first_ts_ns, chunk};
+	while (chunk_queue_peek(m->queue, &first)) {
+		uint32_t chunk = first.run;
 		if (merge_heap_peek(m->heap, &top) && comes_first(top, first))
 			return 0;
 		int r = run_open(m, chunk);
@@ -179,13 +159,25 @@ static int take(struct merge *m, uint32_t chunk)
 	return capture_files_put(m->files, &out, m->err);
 }
 
+/* Once in a while see to what is under way: it moves on only when somebody does. */
+static void advance(struct merge *m, size_t bytes)
+{
+	m->merged_bytes += bytes + PCAPNG_PACKET_OVERHEAD_BYTES;
+	if (m->merged_bytes < ADVANCE_BYTES)
+		return;
+	m->merged_bytes = 0;
+	chunk_queue_advance(m->queue);
+}
+
 /* Take the first packet of all, and advance its run. */
 static int step(struct merge *m, struct merge_entry top)
 {
+	size_t bytes = m->open[top.run]->packet.data.n;
 	int r = take(m, top.run);
 
 	if (r < 0)
 		return r;
+	advance(m, bytes);
 	r = run_next(m, top.run);
 	if (r == 0) {
 		top.ts_ns = m->open[top.run]->packet.ts_ns;
@@ -215,44 +207,34 @@ static int merge_all(struct merge *m)
 	}
 }
 
-/* The size of windows that lets all hosts' usual streams fit. */
-static size_t window_bytes_for(size_t parts)
+int merge_run_limited(struct assembly *a, const struct chunk_index *index, struct store *store,
+		      struct capture_files *files, const struct chunk_queue_limits *limits,
+		      struct error *err)
 {
-	size_t bytes = WINDOWS_BYTES / STREAMS_USUAL / (parts ? parts : 1);
+	struct merge m = {
+		.a = a,
+		.index = index,
+		.files = files,
+		.err = err,
+		.heap = merge_heap_new((uint32_t)index->count + 1),
+		.open = calloc(index->count + 1, sizeof(struct open_run *)),
+	};
+	int r = m.heap && m.open
+			? chunk_queue_new(a, index, store, limits, &m.queue, err)
+			: error_set(err, EC_ENOMEM, "no memory to merge %zu chunks", index->count);
 
-	if (bytes > CHUNK_WINDOW_BYTES)
-		return CHUNK_WINDOW_BYTES;
-	return bytes < WINDOW_BYTES_MIN ? WINDOW_BYTES_MIN : bytes;
+	if (r == 0)
+		r = merge_all(&m);
+	for (size_t i = 0; m.open && i < index->count; i++)
+		run_close(&m, (uint32_t)i);
+	chunk_queue_free(m.queue);
+	merge_heap_free(m.heap);
+	free(m.open);
+	return r;
 }
 
 int merge_run(struct assembly *a, const struct chunk_index *index, struct store *store,
 	      struct capture_files *files, struct error *err)
 {
-	struct merge m = {
-		.a = a,
-		.index = index,
-		.store = store,
-		.files = files,
-		.err = err,
-		.heap = merge_heap_new((uint32_t)index->count + 1),
-		.open = calloc(index->count + 1, sizeof(struct open_run *)),
-		.budgets = calloc(a->part_count + 1, sizeof(struct chunk_budget)),
-		.order = chunk_index_order(index),
-		.window_bytes = window_bytes_for(a->part_count),
-	};
-	int r = m.heap && m.open && m.budgets && m.order
-			? 0
-			: error_set(err, EC_ENOMEM, "no memory to merge %zu chunks", index->count);
-
-	for (size_t i = 0; m.budgets && i < a->part_count; i++)
-		m.budgets[i].max_bytes = CHUNK_BUDGET_BYTES;
-	if (r == 0)
-		r = merge_all(&m);
-	for (size_t i = 0; m.open && i < index->count; i++)
-		run_close(&m, (uint32_t)i);
-	merge_heap_free(m.heap);
-	free(m.open);
-	free(m.budgets);
-	free(m.order);
-	return r;
+	return merge_run_limited(a, index, store, files, NULL, err);
 }

@@ -2,12 +2,14 @@
  *
  * Chunks are opened when the merge reaches their first time stamp and closed at their end, so memory
  * grows with the chunks that overlap in time (about one for each stream), not with their number or
- * size. No assumption is made about clocks or about neighbouring chunks. Ties: time stamp, then
+ * size (chunk_queue.h reads ahead, within limits). No assumption is made about clocks or about neighbouring chunks. Ties: time stamp, then
  * sampler, stream, seq, position in the chunk. Blocks on the store.
  */
 #pragma once
 
 #include "assembler/capture_files.h"
+
+struct chunk_queue_limits;
 
 /* X(name): what becomes of one packet */
 #define PACKET_VERDICTS(X)                                                                         \
@@ -36,3 +38,8 @@ enum stop_reason packet_limit_reached(const struct assembly *a, size_t bytes);
  * store's error. */
 int merge_run(struct assembly *a, const struct chunk_index *index, struct store *store,
 	      struct capture_files *files, struct error *err) EC_MUST_CHECK;
+
+/* The same with other limits of reading ahead, which change nothing but time and memory. limits: NULL for the usual ones. */
+int merge_run_limited(struct assembly *a, const struct chunk_index *index, struct store *store,
+		      struct capture_files *files, const struct chunk_queue_limits *limits,
+		      struct error *err) EC_MUST_CHECK;
