@@ -55,26 +55,30 @@ static void run_close(struct merge *m, uint32_t chunk)
 	m->open[chunk] = NULL;
 }
 
+/* A chunk is bad from here on: said of its part, and no error of the merge. */
+static int note_bad(struct merge *m, uint32_t chunk)
+{
+	const struct chunk *c = &m->index->chunks[chunk];
+	struct chunk_name name = {.stream = c->stream, .seq = c->seq};
+
+	assembly_note_unusable(m->a, &name, c->part, m->err->text);
+	*m->err = (struct error){0};
+	return EC_EEND;
+}
+
 /* Read the run's next packet. Returns 0, EC_EEND (no more; also when the rest is bad, which is noted),
  * or what ends the whole merge. */
 static int run_next(struct merge *m, uint32_t chunk)
 {
-	const struct chunk *c = &m->index->chunks[chunk];
 	struct open_run *run = m->open[chunk];
 	int r = chunk_reader_next(run->reader, &run->packet, m->err);
 
-	if (r != EC_EFORMAT)
-		return r;
-	struct chunk_name name = {.stream = c->stream, .seq = c->seq};
-	assembly_note_unusable(m->a, &name, c->part, m->err->text);
-	return EC_EEND;
+	return r == EC_EFORMAT ? note_bad(m, chunk) : r;
 }
 
 /* Take the queue's next chunk and read its first packet. Returns as run_next. */
 static int run_open(struct merge *m, uint32_t chunk)
 {
-	const struct chunk *c = &m->index->chunks[chunk];
-	const struct chunk_name name = {.stream = c->stream, .seq = c->seq};
 	struct open_run *run = calloc(1, sizeof(*run));
 
 	if (!run)
@@ -82,10 +86,7 @@ static int run_open(struct merge *m, uint32_t chunk)
 	int r = chunk_queue_take(m->queue, &run->reader, m->err);
 	if (r < 0) {
 		free(run);
-		if (r != EC_EFORMAT)
-			return r;
-		assembly_note_unusable(m->a, &name, c->part, m->err->text);
-		return EC_EEND;
+		return r == EC_EFORMAT ? note_bad(m, chunk) : r;
 	}
 	m->open[chunk] = run;
 	return run_next(m, chunk);
@@ -113,9 +114,10 @@ static int open_due(struct merge *m)
 		if (r == 0)
 			r = merge_heap_push(
 				m->heap, (struct merge_entry){m->open[chunk]->packet.ts_ns, chunk});
+		if (r < 0 && m->err->code == 0)
+			r = error_set(m->err, r, "no memory to merge");
 		if (r < 0)
-			return m->err->code ? m->err->code
-					    : error_set(m->err, r, "no memory to merge");
+			return r;
 	}
 	return 0;
 }

@@ -72,19 +72,21 @@ static void merge(struct fixture *f, struct assembly *a, const struct chunk_queu
 {
 	struct chunk_index index = {0};
 	struct capture_files *files = NULL;
+	struct capture_targets targets = {.pcap_store = f->store, .pcapng_store = f->store};
 
 	*ret = (struct merged){.code = 0};
 	ret->code = chunk_index_build(&index, a, f->store, &ret->err);
 	if (ret->code == 0)
-		ret->code = capture_files_open(a, &index, f->store, &files, &ret->err);
+		ret->code = capture_files_open(a, &index, &targets, &files, &ret->err);
 	if (ret->code == 0) {
 		ret->code = merge_run_limited(a, &index, f->store, files, limits, &ret->err);
 		if (ret->code == 0)
-			ret->code =
-				capture_files_commit(files, &ret->pcap, &ret->pcapng, &ret->err);
+			ret->code = capture_files_commit(files, a, &ret->err);
 		else
 			capture_files_abort(files);
 	}
+	ret->pcap = a->pcap;
+	ret->pcapng = a->pcapng;
 	ret->packets = a->packets;
 	for (size_t i = 0; i < a->part_count; i++)
 		ret->unusable += a->found[i].unusable;
