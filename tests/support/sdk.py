@@ -5,7 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-SOURCES = Path(__file__).resolve().parents[1] / "e2e/sdk"
+TOP = Path(__file__).resolve().parents[2]
+SOURCES, PACKAGES = TOP / "tests/e2e/sdk", TOP / "build/sdk"
 
 
 class SdkError(Exception):
@@ -22,9 +23,8 @@ class Project:
 
     def __init__(self, folder):
         self.folder = folder
-        done = subprocess.run([SOURCES / "install"], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        (folder / "node_modules").symlink_to(Path(done.stdout.strip()) / "node_modules")
+        subprocess.run([TOP / "tests/support/npm-install", SOURCES, PACKAGES], check=True)
+        (folder / "node_modules").symlink_to(PACKAGES / "node_modules")
         for source in (*SOURCES.glob("*.ts"), *SOURCES.glob("*.json")):
             shutil.copy(source, folder)
         self.compile()

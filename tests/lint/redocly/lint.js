@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Redocly's linter over a document: lint.js MODULES DOCUMENT. MODULES is where ./install has put the linter; the rules are in
-// redocly.yaml. A rule of the linter that redocly.yaml does not name is on.
+// Redocly's linter over a document: lint.js MODULES DOCUMENT. MODULES is where tests/support/npm-install has put the linter;
+// the rules are in redocly.yaml. A rule of the linter that redocly.yaml does not name is on.
 'use strict';
 
 const fs = require('fs');
@@ -11,7 +11,7 @@ async function main(modules, document)
 	const folder = path.resolve(modules, 'node_modules/@redocly/openapi-core');
 
 	if (!fs.existsSync(folder)) {
-		console.log(`no linter in ${modules}: run tests/lint/redocly/install ${modules}`);
+		console.log(`no linter in ${modules}: run tests/support/npm-install tests/lint/redocly ${modules}`);
 		return 1;
 	}
 	const core = require(folder);
