@@ -122,8 +122,8 @@ static void add_ending(cJSON *obj, const struct job *job)
 {
 	if (job->error_message && *job->error_message)
 		json_add_str(obj, "error_message", job->error_message);
-	if (job->stop_requested)
-		json_add_bool(obj, "stop_requested", true);
+	if (job->stop_requested_us)
+		json_add_time(obj, "stop_requested", job->stop_requested_us);
 	if (job->completed_us)
 		json_add_time(obj, "completed", job->completed_us);
 	if (job->expires_us)

@@ -114,7 +114,7 @@ enum stop_reason outcome_stop_reason(const struct assembly *a)
 	if (a->job.byte_limit > 0 && a->bytes >= a->job.byte_limit)
 		return STOP_BYTE_LIMIT;
 	/* A stop that came when the hosts had reached the end of the window changed nothing. */
-	if (a->job.stop_requested &&
+	if (a->job.stop_requested_us > 0 &&
 	    (any_reason(a, PART_REASON_STOPPED) || !any_reason(a, PART_REASON_TIME_LIMIT)))
 		return STOP_REQUESTED;
 	/* The hosts had the job's packets in hand, although fewer came into the file. */

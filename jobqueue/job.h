@@ -58,7 +58,7 @@ struct job {
 	const char *error_message; /* NULL or text */
 	const char
 		*warnings_json; /* JSON array of texts for `messages`: lost hosts, clocks, empty */
-	bool stop_requested;
+	int64_t stop_requested_us; /* by the tenant; 0: not */
 	int64_t submitted_us, completed_us, expires_us, deadline_us;
 	enum stop_reason stop_reason;
 	struct part_counts parts;

@@ -73,7 +73,7 @@ void job_read(struct pg_row *r, struct job *ret)
 		pg_row_fail(r, "is no stage of a job");
 	ret->error_message = pg_row_text(r);
 	ret->warnings_json = pg_row_text(r);
-	ret->stop_requested = pg_row_bool(r);
+	ret->stop_requested_us = pg_row_time_us(r);
 	ret->submitted_us = pg_row_time_us(r);
 	ret->completed_us = pg_row_time_us(r);
 	ret->expires_us = pg_row_time_us(r);

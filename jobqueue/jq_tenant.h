@@ -90,7 +90,7 @@ typedef void (*jq_list_cb)(void *arg, const struct error *err, const struct job 
 void jq_job_list(struct jq *jq, const struct id *account, const struct jq_list_query *query,
 		 jq_list_cb cb, void *arg);
 
-/* Ask the job to stop: stop_requested becomes true while it is capturing; nothing changes on an
+/* Ask the job to stop: stop_requested_us becomes now while it is capturing; nothing changes on an
  * ended one. Audit row and NOTIFY in the same transaction. EC_ENOTFOUND as in jq_job_get. */
 void jq_job_stop(struct jq *jq, const struct id *account, const struct id *pcap,
 		 const struct jq_actor *actor, jq_done_cb cb, void *arg);

@@ -130,7 +130,7 @@ def test_idempotency_key(api, db):
     # whatever became of the job, the answer is the first one
     job = first.json()["result"]["id"]
     db.sql("SET session_replication_role = replica; UPDATE pcaps SET stage = 'failed', error_message = 'x', "
-           "stop_requested = true, completed = now(), stop_reason = 'edge_hosts_lost' WHERE id = '%s'" % job)  # fmt: skip
+           "stop_requested = true, stop_requested_at = now(), completed = now(), stop_reason = 'edge_hosts_lost' WHERE id = '%s'" % job)  # fmt: skip
     assert api.call("POST", account.path(), account, key, json=body(unknown=1)).json() == first.json()
     assert result(api.call("GET", account.path("/" + job), account))["status"] == "failed"
 

@@ -156,11 +156,14 @@ static void test_stop_asks_a_capturing_job(void **state)
 		kit_sql_i64(k, "SELECT count(*) FROM audit_events WHERE action = 'pcap.stop'"), 0);
 	assert_int_equal(stop(k, &account, &job.id), 0);
 	assert_int_equal(kit_job(k, &account, &job.id, &now), 0);
-	assert_true(now.stop_requested);
+	int64_t since = now.stop_requested_us;
+	assert_in_range(since, job.submitted_us, clock_wall_now_us());
 	assert_int_equal(now.stage, JOB_CAPTURING);
 	struct jq_progress p = kit_part(&job, &sampler, &boot, PART_RUNNING, 1);
 	assert_true(kit_progress(k, &p).stop);
 	assert_int_equal(stop(k, &account, &job.id), 0);
+	assert_int_equal(kit_job(k, &account, &job.id, &now), 0);
+	assert_int_equal(now.stop_requested_us, since); /* the first one counts */
 	assert_string_equal(kit_sql_text(k, "SELECT string_agg(source || actor || request_id, ' ')"
 					    " FROM audit_events WHERE action = 'pcap.stop'"),
 			    "192.0.2.9token:testr-9 192.0.2.9token:testr-9");
@@ -176,7 +179,7 @@ static void test_stop_changes_nothing_on_an_ended_job(void **state)
 	struct job job = kit_created(k, &account);
 	assert_int_equal(stop(k, &account, &job.id), 0);
 	assert_int_equal(kit_job(k, &account, &job.id, &now), 0);
-	assert_false(now.stop_requested);
+	assert_int_equal(now.stop_requested_us, 0);
 	assert_int_equal(now.stage, JOB_READY);
 }
 

@@ -49,10 +49,10 @@ static void a_job_that_captures(void **state)
 		    "\"sampling\":{\"method\":\"none\"},\"samplers\":{\"total\":3,\"assigned\":1,"
 		    "\"running\":2,\"done\":0,\"failed\":0,\"lost\":0}}");
 	j.packets_captured = 10321; /* the hosts' sum, before the merge cuts it */
-	j.stop_requested = true;
+	j.stop_requested_us = j.submitted_us + 1000000;
 	expect(&j, false,
 	       HEAD "\"status\":\"pending\",\"packets_remaining\":0,\"packets_captured\":10000,"
-		    "\"stop_requested\":true,"
+		    "\"stop_requested\":\"2026-11-21T10:00:01.123456Z\","
 		    "\"sampling\":{\"method\":\"none\"},\"samplers\":{\"total\":3,\"assigned\":1,"
 		    "\"running\":2,\"done\":0,\"failed\":0,\"lost\":0}}");
 }
@@ -138,7 +138,7 @@ static void the_first_answer_again(void **state)
 	(void)state;
 	expect(&j, true, first);
 	j.stage = JOB_DONE;
-	j.stop_requested = true;
+	j.stop_requested_us = j.submitted_us + 1000000;
 	j.stop_reason = STOP_REQUESTED;
 	j.completed_us = 1;
 	j.error_message = "x";

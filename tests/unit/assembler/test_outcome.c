@@ -142,7 +142,7 @@ static void test_stop_reasons(void **state)
 		f->a.packets = stops[i].packets;
 		f->a.cut = stops[i].cut;
 		f->a.limit = stops[i].cut > 0 ? STOP_PACKET_LIMIT : STOP_NONE;
-		f->a.job.stop_requested = stops[i].stop_requested;
+		f->a.job.stop_requested_us = stops[i].stop_requested ? 1 : 0;
 		for (int k = 0; k < PARTS; k++)
 			f->parts[k].reason = stops[i].reasons[k];
 		enum stop_reason got = outcome_stop_reason(&f->a);

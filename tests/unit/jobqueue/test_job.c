@@ -67,7 +67,7 @@ static void test_job_as_it_was_submitted(void **state)
 		.selection = {.method = SELECT_HASH, .probability_ppb = 5},
 		.stage = JOB_DONE,
 		.warnings_json = "[\"x\"]",
-		.stop_requested = true,
+		.stop_requested_us = 3,
 		.submitted_us = 1,
 		.deadline_us = 2,
 		.completed_us = 3,
@@ -95,7 +95,7 @@ static void test_job_as_it_was_submitted(void **state)
 	assert_int_equal(job.completed_us + job.expires_us, 0);
 	assert_int_equal(job.packets_captured + job.ledger.captured + job.pcap_bytes, 0);
 	assert_null(job.pcap_key);
-	assert_false(job.stop_requested);
+	assert_int_equal(job.stop_requested_us, 0);
 	job.parts.total = 0;
 	job_as_submitted(&job);
 	assert_int_equal(job.stage, JOB_READY);
