@@ -3,12 +3,13 @@
 import re
 import secrets
 import subprocess
+import time
 
 import pytest
 from deaf_proxy import DeafProxy
-from edgecap_client import job_body
+from edgecap_client import UNDER_WAY, full_body, job_body
 from edgecap_lab import TOP, await_true
-from numbered import check_all, numbers
+from numbered import check_all, check_whole, numbers
 from pcap_read import read_pcap
 from sdk import Project, Sdk, SdkError
 
@@ -109,10 +110,11 @@ def test_a_running_job_is_stopped(lab, project, connect):
     sent = lab.packets([{"edge": i, "rate_per_s": 100, "count": 50} for i in (1, 2)]).finish()
     assert sdk.call("stop", job) is None
     stopping = sdk.call("get", job)
-    assert stopping["stop_requested"], stopping
+    assert stopping["stop_requested"] > stopping["submitted"], stopping
     tenant.wait(job, 30, expect="success")
     assert sdk.call("stop", job) is None
     check_all(numbers(sdk.download(job)), sent)
+    project.check_types(PCAPS, [(JOB, stopping), (JOB, sdk.call("get", job))])
 
 
 @pytest.mark.lab(edges=0, buckets=True)
@@ -189,13 +191,19 @@ def test_an_answer_is_lost(lab, connect, version):
 @pytest.mark.lab(edges=0)
 @pytest.mark.parametrize("version", ["current", "old"])
 def test_an_answer_is_lost_without_a_key(lab, connect, version):
-    """It sends no key by itself: the repeated POST is a request of its own, for which the first has used the slot."""
+    """Its own option sends no key: the repeated POST is a request of its own, for which the first has used the slot."""
     tenant = lab.tenant(interval="60s")
     proxy = DeafProxy(int(tenant.client.base.rsplit(":", 1)[1]))
     sdk = connect(tenant, version, port=proxy.port)
-    thrown("RateLimitError", 429, 1429, sdk, "create", **job_body(UDP, time_limit=1))
+    option = {"idempotencyKey": "night watch 1"}
+    thrown("RateLimitError", 429, 1429, sdk, "create", options=option, **job_body(UDP, time_limit=1))
     check_asked(lab, "pcaps.submit", 2)
     assert len(sdk.call("list")) == 1
+    proxy.deaf = 1
+    hasty = connect(lab.tenant(), version, port=proxy.port)  # has no interval
+    job = hasty.call("create", **job_body(UDP, time_limit=1))["id"]
+    listed = [seen["id"] for seen in hasty.call("list")]
+    assert len(listed) == 2 and listed[0] == job
     proxy.close()
 
 
@@ -238,3 +246,47 @@ def test_the_documented_programs(lab, project):
     env = {"CLOUDFLARE_BASE_URL": url, "CLOUDFLARE_API_TOKEN": token, "EDGECAP_ACCOUNT": tenant.account["id"]}
     assert project.run(programs[1], env).split() == [job, "success"]
     assert len(programs) == 2
+
+
+@pytest.mark.lab(edges=3, buckets=True)
+@pytest.mark.parametrize("version", ["current", "old"])
+def test_a_full_capture_into_a_bucket(lab, project, connect, version):
+    """From the proof of the bucket to the file in it: whole packets of the metro's two hosts, and nothing to download."""
+    tenant = lab.tenant()
+    sdk = connect(tenant, version)
+    lab.s3.make_bucket("tenant-bucket")
+    bucket = {"destination_conf": lab.destination("dir", "tenant-bucket")}
+    added = sdk.call("ownership.create", **bucket)
+    thrown("BadRequestError", 400, 1022, sdk, "create", **full_body(bucket["destination_conf"], "ORD"))
+    challenge = lab.s3.read("dir/" + added["filename"], "tenant-bucket").decode()
+    assert sdk.call("ownership.validate", ownership_challenge=challenge, **bucket)["status"] == "success"
+
+    limits = {"time_limit": 300, "packet_limit": 800, "byte_limit": 10**8}
+    created = sdk.call("create", **full_body(bucket["destination_conf"], "ORD", UDP, **limits))
+    job = created["id"]
+    asked_for = {"type": "full", "colo_name": "ORD", "status": "pending", **bucket, **limits}
+    assert asked_for.items() <= created.items(), created
+    tenant.await_running(job, hosts=2)
+    running = sdk.call("get", job)
+    assert running["status"] == "running", running
+    thrown("ConflictError", 409, 1409, sdk, "download", job, file="/dev/null")
+    thrown("ConflictError", 409, 1409, sdk, "ownership.delete", added["id"])
+    thrown("RateLimitError", 429, 1429, sdk, "create", **full_body(bucket["destination_conf"], "ams01"))
+    count = 200 if version == "current" else 400  # the old one cannot stop it: it ends at its packet limit
+    source = lab.packets([{"edge": i, "rate_per_s": 200, "count": count, "bytes": 1400} for i in (1, 2)])
+    source.finish()
+    if version == "current":
+        assert sdk.call("stop", job) is None
+    seen = [created, running, sdk.call("get", job)]
+    end = time.monotonic() + 30
+    while seen[-1]["status"] in UNDER_WAY and time.monotonic() < end:
+        seen.append(sdk.call("get", job))
+    steps = [UNDER_WAY.index(one["status"]) for one in seen[:-1]]
+    assert steps == sorted(steps) and seen[-1]["status"] == "success", seen
+    assert seen[-1]["packets_captured"] == 2 * count, seen[-1]
+    check_whole(lab.s3.read("dir/pcap_%s.pcap" % job, "tenant-bucket"), source)
+    thrown("ConflictError", 409, 1409, sdk, "download", job, file="/dev/null")
+    assert sdk.call("list") == seen[-1:]
+    if version == "current":
+        project.check_types(PCAPS, [(JOB, one) for one in seen])
+    assert sdk.call("ownership.delete", added["id"]) is None
