@@ -173,6 +173,7 @@ def test_errors_are_the_sdks_own(lab, connect, version):
     check_asked(lab, "pcaps.submit", 4)
     tenant.stop(job)
     tenant.wait(job, 30, expect="success")
+    assert "no packet matched" in sdk.call("answer", job)["messages"][0]["message"]
 
 
 @pytest.mark.lab(edges=0)

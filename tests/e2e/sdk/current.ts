@@ -9,6 +9,7 @@ export function connect(options: ClientOptions): Calls {
     create: ({ params, options }) => pcaps.create(params, options),
     list: ({ params, options }) => all(pcaps.list(params, options)),
     get: ({ id, params, options }) => pcaps.get(id, params, options),
+    answer: async ({ id, params }) => (await pcaps.get(id, params).asResponse()).json(),
     stop: ({ id, params, options }) => pcaps.stop(id, params, options),
     download: async ({ id, params, options, file }) => {
       const response = await pcaps.download.get(id, params, options);
