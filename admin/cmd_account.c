@@ -33,23 +33,30 @@ static cJSON *account_json(const struct registry_account *a)
 	return object;
 }
 
-static int read_account(const struct settings *s, struct registry_account *a, struct error *err)
+/* Whole seconds of --collect-interval. */
+static int read_interval(const struct settings *s, uint32_t *ret, struct error *err)
 {
 	uint64_t interval_ms = settings_u64(s, "EDGECAP_COLLECT_INTERVAL");
+
+	if (interval_ms % 1000 != 0)
+		return error_set(err, EC_EINVAL, "--collect-interval: must be whole seconds");
+	*ret = (uint32_t)(interval_ms / 1000);
+	return 0;
+}
+
+static int read_account(const struct settings *s, struct registry_account *a, struct error *err)
+{
 	const char *id = settings_str(s, "EDGECAP_ACCOUNT_ID");
 
 	if (id && id_parse(bytes_of(id), &a->id) < 0)
 		return error_set(err, EC_EINVAL,
 				 "--account-id: must be 32 lower-case hex characters, not \"%s\"",
 				 id);
-	if (interval_ms % 1000 != 0)
-		return error_set(err, EC_EINVAL, "--collect-interval: must be whole seconds");
 	a->name = settings_str(s, "EDGECAP_NAME");
-	a->collect_interval_s = (uint32_t)(interval_ms / 1000);
 	a->running_max = (uint32_t)settings_u64(s, "EDGECAP_RUNNING_MAX");
 	a->full_running_max = (uint32_t)settings_u64(s, "EDGECAP_FULL_RUNNING_MAX");
 	a->unrestricted = settings_bool(s, "EDGECAP_UNRESTRICTED");
-	return 0;
+	return read_interval(s, &a->collect_interval_s, err);
 }
 
 static int account_create(struct command_run *run, struct error *err)
@@ -86,6 +93,44 @@ static int account_list(struct command_run *run, struct error *err)
 	}
 	arena_fini(&arena);
 	return code < 0 ? code : output_print(array, columns, run->json, err);
+}
+
+/* The value of a setting in *dst; NULL when it is not given. */
+static const uint32_t *given(const struct settings *s, const char *name, uint32_t *dst)
+{
+	if (!settings_given(s, name))
+		return NULL;
+	*dst = (uint32_t)settings_u64(s, name);
+	return dst;
+}
+
+static int account_set(struct command_run *run, struct error *err)
+{
+	const struct settings *s = run->settings;
+	struct registry_account account = {.prefix_count = 0};
+	uint32_t interval = 0, running = 0, full = 0;
+	struct registry_limits limits = {
+		.collect_interval_s =
+			settings_given(s, "EDGECAP_COLLECT_INTERVAL") ? &interval : NULL,
+		.running_max = given(s, "EDGECAP_RUNNING_MAX", &running),
+		.full_running_max = given(s, "EDGECAP_FULL_RUNNING_MAX", &full),
+	};
+	struct arena arena;
+	struct id id;
+
+	if (!limits.collect_interval_s && !limits.running_max && !limits.full_running_max)
+		return error_set(err, EC_EINVAL,
+				 "account set: give at least one of --collect-interval, "
+				 "--running-max and --full-running-max");
+	int code = read_interval(s, &interval, err);
+	if (code == 0)
+		code = command_account(run, &id, err);
+	arena_init(&arena, LIST_BYTES_MAX);
+	if (code == 0)
+		code = registry_account_set(run->registry, &id, &limits, &arena, &account, err);
+	cJSON *value = code == 0 ? account_json(&account) : NULL;
+	arena_fini(&arena);
+	return code < 0 ? code : output_print(value, NULL, run->json, err);
 }
 
 static int account_disable(struct command_run *run, struct error *err)
@@ -179,6 +224,28 @@ static const struct setting create_settings[] = {
 
 static const struct setting list_settings[] = {COMMAND_SETTINGS};
 
+static const struct setting set_settings[] = {
+	COMMAND_SETTINGS,
+	ACCOUNT_SETTING,
+	{.name = "EDGECAP_COLLECT_INTERVAL",
+	 .kind = SETTING_DURATION,
+	 .optional = true,
+	 .max = 86400000,
+	 .help = "time between two accepted jobs; 0 for no limit"},
+	{.name = "EDGECAP_RUNNING_MAX",
+	 .kind = SETTING_INT,
+	 .optional = true,
+	 .min = 1,
+	 .max = 100000,
+	 .help = "jobs at one time"},
+	{.name = "EDGECAP_FULL_RUNNING_MAX",
+	 .kind = SETTING_INT,
+	 .optional = true,
+	 .min = 1,
+	 .max = 1000,
+	 .help = "of these, full ones"},
+};
+
 static const struct setting disable_settings[] = {
 	COMMAND_SETTINGS,
 	ACCOUNT_SETTING,
@@ -199,6 +266,8 @@ static const struct command commands[] = {
 	 account_create, 0},
 	{"account list", "list the accounts", list_settings, ARRAY_LEN(list_settings), account_list,
 	 0},
+	{"account set", "change an account's limits; what is not given stays", set_settings,
+	 ARRAY_LEN(set_settings), account_set, 0},
 	{"account disable", "refuse an account's credentials", disable_settings,
 	 ARRAY_LEN(disable_settings), account_disable, 0},
 	{"prefix add", "give an account more address space", prefix_settings,

@@ -67,6 +67,17 @@ int registry_account_create(struct registry *r, const struct registry_account *a
 int registry_account_list(struct registry *r, struct arena *arena, struct registry_account **ret,
 			  size_t *ret_count, struct error *err) EC_MUST_CHECK;
 
+/* What is to be changed of an account's limits; the units and ranges of struct registry_account. */
+struct registry_limits {
+	const uint32_t *collect_interval_s, *running_max, *full_running_max; /* NULL: as it is */
+};
+
+/* Change limits; jobs that run are not touched. *ret: the account as it is now, with its prefixes, in the arena.
+ * Returns 0, EC_ENOTFOUND, EC_EINVAL (outside a range), EC_ENOMEM (arena) or EC_EUNAVAILABLE. */
+int registry_account_set(struct registry *r, const struct id *account,
+			 const struct registry_limits *limits, struct arena *arena,
+			 struct registry_account *ret, struct error *err) EC_MUST_CHECK;
+
 /* The id of an account. text: its id or its name. Returns 0, EC_ENOTFOUND or EC_EUNAVAILABLE. */
 int registry_account_find(struct registry *r, const char *text, struct id *ret,
 			  struct error *err) EC_MUST_CHECK;

@@ -109,6 +109,11 @@ int registry_account_create(struct registry *r, const struct registry_account *a
 	return code;
 }
 
+/* Columns of an account, from accounts AS a, in the order of read_account. */
+#define ACCOUNT_COLUMNS                                                                            \
+	"a.id, a.name, a.collect_interval_s, a.running_max, a.full_running_max, a.unrestricted,"   \
+	" a.disabled, a.created_at"
+
 static int read_account(struct pg_row *row, struct arena *arena, struct registry_account *ret,
 			struct error *err)
 {
@@ -162,11 +167,9 @@ int registry_account_list(struct registry *r, struct arena *arena, struct regist
 
 	if (code < 0)
 		return code;
-	code = pg_sync_query(
-		r->conn,
-		"SELECT id, name, collect_interval_s, running_max, full_running_max, unrestricted,"
-		" disabled, created_at FROM accounts ORDER BY name, id",
-		0, NULL, &res, err);
+	code = pg_sync_query(r->conn,
+			     "SELECT " ACCOUNT_COLUMNS " FROM accounts a ORDER BY a.name, a.id", 0,
+			     NULL, &res, err);
 	if (code == 0)
 		code = pg_sync_query(r->conn,
 				     "SELECT a.id, p.prefix FROM accounts a"
@@ -229,6 +232,67 @@ int registry_account_disable(struct registry *r, const struct id *account, bool 
 	if (code == 0)
 		code = registry_notify(r, "account", err);
 	return registry_end(r, code, err);
+}
+
+/* A number as a parameter; NULL for none. dst: 16 bytes. */
+static const char *number_param(const uint32_t *number, char *dst)
+{
+	if (!number)
+		return NULL;
+	(void)snprintf(dst, 16, "%u", *number);
+	return dst;
+}
+
+/* The statements of registry_account_set; the account is locked. */
+static int set_limits(struct registry *r, const struct id *account,
+		      const struct registry_limits *limits, struct arena *arena,
+		      struct registry_account *ret, struct error *err)
+{
+	char interval[16], running[16], full[16];
+	const char *const params[] = {account->hex,
+				      number_param(limits->collect_interval_s, interval),
+				      number_param(limits->running_max, running),
+				      number_param(limits->full_running_max, full)};
+	AUTO_PGRESULT PGresult *res = NULL, *prefixes = NULL;
+	int code =
+		pg_sync_query(r->conn,
+			      "UPDATE accounts a SET"
+			      " collect_interval_s = coalesce($2::integer, a.collect_interval_s),"
+			      " running_max = coalesce($3::integer, a.running_max),"
+			      " full_running_max = coalesce($4::integer, a.full_running_max)"
+			      " WHERE a.id = $1::uuid RETURNING " ACCOUNT_COLUMNS,
+			      4, params, &res, err);
+
+	if (code == 0)
+		code = pg_sync_query(r->conn,
+				     "SELECT p.account_id, p.prefix FROM account_prefixes p"
+				     " WHERE p.account_id = $1::uuid ORDER BY p.prefix",
+				     1, params, &prefixes, err);
+	if (code < 0)
+		return code;
+	struct pg_row row = pg_row_at(res, 0);
+	code = read_account(&row, arena, ret, err);
+	return code < 0 ? code : read_prefixes(prefixes, arena, ret, 1, err);
+}
+
+int registry_account_set(struct registry *r, const struct id *account,
+			 const struct registry_limits *limits, struct arena *arena,
+			 struct registry_account *ret, struct error *err)
+{
+	struct registry_account changed = {.prefix_count = 0};
+	int code = registry_begin(r, err);
+
+	if (code < 0)
+		return code;
+	code = registry_account_lock(r, account, err);
+	if (code == 0)
+		code = set_limits(r, account, limits, arena, &changed, err);
+	if (code == 0)
+		code = registry_notify(r, "account", err);
+	code = registry_end(r, code, err);
+	if (code == 0)
+		*ret = changed;
+	return code;
 }
 
 /* How many prefixes the account has now; EC_ELIMIT when too many. */

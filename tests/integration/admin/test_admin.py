@@ -67,7 +67,7 @@ class Admin(unittest.TestCase):
         done = run("--help", url=None)
         self.assertEqual(done.returncode, 0)
         commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", done.stdout, re.M)
-        self.assertEqual(len(commands), 14)
+        self.assertEqual(len(commands), 15)
         for command in commands:
             done = run(*command.split(), "--help", url=None)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -157,8 +157,39 @@ class Admin(unittest.TestCase):
         lines = run("account", "list").stdout.splitlines()
         self.assertRegex(lines[0], "^ID +NAME +COLLECT_INTERVAL_S +RUNNING_MAX +FULL_RUNNING_MAX +UNRESTRICTED +DISABLED +PREFIXES$")
         line = [x for x in lines if x.startswith(account["id"])][0]
-        self.assertEqual(line.split(), [account["id"], account["name"], "60", "16", "no", "no", "192.0.2.0/24"])
+        self.assertEqual(line.split(), [account["id"], account["name"], "60", "16", "1", "no", "no", "192.0.2.0/24"])
         self.assertEqual(line.index(account["name"]), lines[0].index("NAME"))
+
+    def test_account_set(self):
+        account = self.account("--prefixes", "192.0.2.0/24,2001:db8::/32", "--running-max", "3")
+        where = ("account", "set", "--account", account["name"])
+        steps = ((("--full-running-max", "2"), {"full_running_max": 2}),
+                 (("--collect-interval", "0s"), {"collect_interval_s": 0}),
+                 (("--running-max", "100000", "--collect-interval", "24h"),
+                  {"running_max": 100000, "collect_interval_s": 86400}),
+                 (("--running-max", "1", "--collect-interval", "5m", "--full-running-max", "1000"),
+                  {"running_max": 1, "collect_interval_s": 300, "full_running_max": 1000}))
+        for flags, changes in steps:
+            account.update(changes)
+            self.assertEqual(self.ok(*where, *flags), account)
+            listed = [a for a in self.ok("account", "list") if a["id"] == account["id"]][0]
+            self.assertEqual({k: listed[k] for k in account}, account)
+        self.assertEqual(self.ok("account", "set", "--account", account["id"], "--running-max", "7")["running_max"], 7)
+        self.assertEqual(self.account()["running_max"], 16)  # nobody else's
+        self.assertIn("FULL_RUNNING_MAX", run(*where, "--running-max", "7").stdout.upper())
+
+    def test_account_set_errors(self):
+        account = self.account()
+        where = ("account", "set", "--account", account["id"])
+        self.fails(1, "give at least one of --collect-interval, --running-max and --full-running-max", *where)
+        self.fails(1, "whole seconds", *where, "--collect-interval", "1500ms")
+        for flags in (("--collect-interval", "86401s"), ("--running-max", "0"), ("--running-max", "100001"),
+                      ("--full-running-max", "0"), ("--full-running-max", "1001"), ("--full-running-max", "x")):
+            self.fails(2, flags[0], *where, *flags, "--account", account["id"])
+        self.fails(1, "there is no account \"nobody\"", "account", "set", "--account", "nobody", "--running-max", "1")
+        self.fails(2, "EDGECAP_ACCOUNT (--account) is required", "account", "set", "--running-max", "1")
+        listed = [a for a in self.ok("account", "list") if a["id"] == account["id"]][0]
+        self.assertEqual({k: listed[k] for k in account}, account)
 
     def test_account_disable(self):
         account = self.account()
