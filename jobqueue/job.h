@@ -95,7 +95,7 @@ struct part {
 /* Does it capture whole packets of one colo or metro into the tenant's bucket? */
 bool job_is_full(const struct job *job);
 
-/* The public status of a job (static); the same as pcap_status (0011_full.sql). */
+/* The public status of a job (static). jq_job_list says the same in SQL. */
 const char *job_status(const struct job *job);
 
 /* What an idempotent replay answers: the job as it was when it was submitted, before anything became of it. Keeps

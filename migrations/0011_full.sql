@@ -4,7 +4,8 @@
 ALTER TABLE accounts ADD COLUMN full_running_max integer NOT NULL DEFAULT 1
 	CHECK (full_running_max BETWEEN 1 AND 1000);
 
--- As the tenant sees a full job (jobqueue/job_state.h); capturing is 'pending' until the first host is armed (pcap_status).
+-- As the tenant sees a full job (jobqueue/job_state.h); capturing is 'pending' until the first host is armed
+-- (job_status of jobqueue/job.h).
 ALTER TABLE job_stages ADD COLUMN full_status text;
 UPDATE job_stages s SET full_status = t.full_status FROM (VALUES
 	('capturing', 'running'),
@@ -23,12 +24,14 @@ ALTER TABLE pcaps
 	ADD COLUMN colo_name text, -- a full job's; NULL: all edge hosts
 	ALTER packet_limit DROP NOT NULL; -- NULL: none
 
--- A colo's name names it (ord02, in any case). Capitals alone name a metro: all colos with these letters and a number (ORD).
+-- A colo's name names it (ord02, in any case). Capitals alone name a metro: all colos with these letters and a number (ORD). Names
+-- are ASCII; the database's own rules may have other capitals (Turkish: i).
 CREATE FUNCTION colo_matches(p_colo text, p_name text) RETURNS boolean
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 AS $$
-	SELECT lower(p_colo) = lower(p_name)
-		OR (p_name ~ '^[A-Z]+$' AND upper(p_colo) ~ ('^' || p_name || '[0-9]+$'))
+	SELECT lower(p_colo COLLATE "C") = lower(p_name COLLATE "C")
+		OR (p_name COLLATE "C" ~ '^[A-Z]+$'
+			AND upper(p_colo COLLATE "C") ~ ('^' || p_name || '[0-9]+$'))
 $$;
 
 DROP FUNCTION samplers_available(integer);
@@ -164,6 +167,7 @@ AS $$
 DECLARE
 	v_validated timestamptz;
 	v_next timestamptz;
+	v_next_full timestamptz;
 	v_running integer;
 	v_full integer;
 BEGIN
@@ -189,17 +193,17 @@ BEGIN
 	END IF;
 
 	SELECT count(*), count(*) FILTER (WHERE p.type = 'full'),
+			min(p.submitted + make_interval(secs => p.time_limit_s)),
 			min(p.submitted + make_interval(secs => p.time_limit_s))
-				FILTER (WHERE p_type <> 'full' OR p.type = 'full')
-		INTO v_running, v_full, v_next FROM pcaps p
+				FILTER (WHERE p.type = 'full')
+		INTO v_running, v_full, v_next, v_next_full FROM pcaps p
 		WHERE p.account_id = p_account.id AND p.stage IN ('capturing', 'ready', 'assembling');
 	IF p_type = 'full' AND v_full >= p_account.full_running_max THEN
-		RETURN QUERY SELECT 'full_running', seconds_until(p_now, v_next),
+		RETURN QUERY SELECT 'full_running', seconds_until(p_now, v_next_full),
 			p_account.full_running_max;
 		RETURN;
 	ELSIF v_running >= p_account.running_max THEN
-		RETURN QUERY SELECT 'running', seconds_until(p_now, coalesce(v_next, p_now)),
-			p_account.running_max;
+		RETURN QUERY SELECT 'running', seconds_until(p_now, v_next), p_account.running_max;
 		RETURN;
 	END IF;
 	v_next := p_account.last_collect_at + make_interval(secs => p_account.collect_interval_s);

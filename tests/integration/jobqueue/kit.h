@@ -81,6 +81,29 @@ void kit_samplers_remove(struct kit *k);
 /* A request as the documentation has it, with a fresh id, for an account. */
 struct jq_submit kit_request(const struct id *account);
 
+/* --- full captures --- */
+
+/* A bucket of an account; validated or not. Returns its id. */
+struct id kit_bucket(struct kit *k, const struct id *account, const char *destination,
+		     bool validated);
+
+/* An account with a validated bucket KIT_DESTINATION and so many full jobs at once. */
+struct id kit_full_account(struct kit *k, uint32_t running_max, uint32_t full_running_max);
+
+#define KIT_DESTINATION "s3://bucket/dir?region=us-east-1"
+
+/* A request for a full capture into KIT_DESTINATION, without limits but time. colo: borrowed. */
+struct jq_submit kit_full_request(const struct id *account, const char *colo);
+
+/* Submit a full request that must be created; returns the job. */
+struct job kit_full_created(struct kit *k, const struct id *account, const char *colo);
+
+/* Submit a request; returns how it ended. */
+enum jq_submit_outcome kit_outcome(struct kit *k, const struct jq_submit *request);
+
+/* Put a job into a stage, past the guard. */
+void kit_force_stage(struct kit *k, const struct job *job, enum job_stage stage);
+
 /* --- blocking forms of the operations; the return value is err->code, 0 without error --- */
 
 struct kit_submitted {

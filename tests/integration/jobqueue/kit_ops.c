@@ -28,12 +28,24 @@ static const char *copy(struct kit *k, const char *text)
 	return copied;
 }
 
+static const uint8_t *copy_bytes(struct kit *k, struct bytes b)
+{
+	uint8_t *copied = arena_alloc(&k->arena, b.n + 1);
+
+	assert_non_null(copied);
+	if (b.n > 0)
+		memcpy(copied, b.p, b.n);
+	return copied;
+}
+
 static struct job copy_job(struct kit *k, const struct job *job)
 {
 	struct job c = *job;
 
 	c.type = copy(k, job->type);
 	c.system = copy(k, job->system);
+	c.colo_name = copy(k, job->colo_name);
+	c.destination = copy(k, job->destination);
 	c.filter_json = copy(k, job->filter_json);
 	c.error_message = copy(k, job->error_message);
 	c.warnings_json = copy(k, job->warnings_json);
@@ -245,6 +257,7 @@ static void on_claim(void *arg, const struct error *err, const struct jq_claim *
 		struct jq_claim *c = &ret->claims[i];
 		*c = claims[i];
 		c->job = copy_job(w->k, &claims[i].job);
+		c->bucket_keys.p = copy_bytes(w->k, c->bucket_keys);
 		struct part *parts = arena_calloc(&w->k->arena, c->part_count + 1, sizeof(*parts));
 		struct prefix *prefixes =
 			arena_calloc(&w->k->arena, c->scope.count + 1, sizeof(*prefixes));
