@@ -86,38 +86,57 @@ static void list_done(struct pg_op *op)
 	o->cb(o->arg, op_error(op), ok ? jobs : NULL, ok ? count : 0, ok ? total : 0);
 }
 
-/* The stages that a public status stands for with jobs that are full or not, as an array literal; NULL status: all. A
- * full job that is capturing may be pending as well as running. */
-static const char *stages_of_status(struct arena *arena, const char *status, bool full)
-{
-	static const enum job_stage stages[] = {
+static const enum job_stage all_stages[] = {
 #define X(name, text, status, full_status) name,
-		JOB_STAGES(X)
+	JOB_STAGES(X)
 #undef X
-	};
+};
+
+/* May a job of this stage have the public status? A full one that is capturing is pending or running. */
+static bool stage_may_show(enum job_stage stage, const char *status, bool full)
+{
+	if (full && strcmp(job_stage_full_status(stage), status) == 0)
+		return true;
+	return (!full || stage == JOB_CAPTURING) && strcmp(job_stage_status(stage), status) == 0;
+}
+
+/* The stages that a public status stands for with simple jobs, with full ones, or with any; an array literal. */
+static const char *stages_of_status(struct arena *arena, const char *status, bool simple, bool full)
+{
 	struct pg_array array;
 
 	pg_array_init(&array, 256);
-	for (size_t i = 0; i < ARRAY_LEN(stages); i++) {
-		const char *text =
-			full ? job_stage_full_status(stages[i]) : job_stage_status(stages[i]);
-		if (!status || strcmp(text, status) == 0 ||
-		    (full && stages[i] == JOB_CAPTURING &&
-		     strcmp(job_stage_status(stages[i]), status) == 0))
-			pg_array_str(&array, job_stage_text(stages[i]));
+	for (size_t i = 0; i < ARRAY_LEN(all_stages); i++) {
+		if ((simple && stage_may_show(all_stages[i], status, false)) ||
+		    (full && stage_may_show(all_stages[i], status, true)))
+			pg_array_str(&array, job_stage_text(all_stages[i]));
 	}
 	const char *text = arena_strdup(arena, pg_array_text(&array));
 	pg_array_fini(&array);
 	return text;
 }
 
-/* $1 account, $2 stages, $3 type, $4 since, $5 until, $6 stages of full jobs, $7 of a full job that is capturing: is
- * a host armed (NULL: never mind; as in job_status). The bounds on id only tell the planner which partitions
- * cannot have it; an id's clock is the API's, hence the day. */
+/* Has no job that has ended this status? */
+static bool status_is_under_way(const char *status)
+{
+	for (size_t i = 0; i < ARRAY_LEN(all_stages); i++) {
+		bool ended = strcmp(job_stage_status(all_stages[i]), "pending") != 0;
+		if (ended && (stage_may_show(all_stages[i], status, false) ||
+			      stage_may_show(all_stages[i], status, true)))
+			return false;
+	}
+	return true;
+}
+
+/* $1 account; $2 stages of simple jobs, $6 of full ones; $3 type, $4 since, $5 until; $7 of a full job that is capturing:
+ * is a host armed (as in job_status); $8 stages of all jobs. NULL: never mind. The planner sees the values, so what is NULL
+ * costs nothing, and by $8, which is set for what is under way, it knows that the small indexes of such jobs are enough.
+ * The bounds on id only tell it which partitions cannot have it; an id's clock is the API's, hence the day. */
 #define LIST_WHERE                                                                                 \
 	" WHERE p.account_id = $1::uuid"                                                           \
-	" AND p.stage = ANY (CASE WHEN p.type = '" JOB_FULL                                        \
-	"' THEN $6::text[] ELSE $2::text[] END)"                                                   \
+	" AND ($8::text[] IS NULL OR p.stage = ANY ($8::text[]))"                                  \
+	" AND ($2::text[] IS NULL OR p.stage = ANY (CASE WHEN p.type = '" JOB_FULL                 \
+	"' THEN $6::text[] ELSE $2::text[] END))"                                                  \
 	" AND ($7::boolean IS NULL OR p.type <> '" JOB_FULL "' OR p.stage <> 'capturing'"          \
 	"  OR (p.parts_assigned < p.parts_total) = $7)"                                            \
 	" AND ($3::text IS NULL OR p.type = $3)"                                                   \
@@ -126,18 +145,29 @@ static const char *stages_of_status(struct arena *arena, const char *status, boo
 	" AND ($5::timestamptz IS NULL OR (p.submitted <= $5"                                      \
 	"  AND p.id <= uuid_floor($5::timestamptz + interval '1 day')))"
 
+/* $2, $6 or $8; NULL without a status. */
+static void stages_param(struct pg_op *op, const char *status, bool simple, bool full)
+{
+	if (status)
+		pg_op_borrow(op, stages_of_status(&op->arena, status, simple, full));
+	else
+		pg_op_text(op, NULL);
+}
+
 static void list_params(struct pg_op *op, const struct id *account, const struct jq_list_query *q)
 {
 	bool running = q->status && strcmp(q->status, job_stage_full_status(JOB_CAPTURING)) == 0;
 	bool pending = q->status && strcmp(q->status, job_stage_status(JOB_CAPTURING)) == 0;
+	bool under_way = q->status && status_is_under_way(q->status);
 
 	pg_op_id(op, account);
-	pg_op_borrow(op, stages_of_status(&op->arena, q->status, false));
+	stages_param(op, q->status, true, false);
 	pg_op_text(op, q->type);
 	pg_op_time(op, q->since_us);
 	pg_op_time(op, q->until_us);
-	pg_op_borrow(op, stages_of_status(&op->arena, q->status, true));
+	stages_param(op, q->status, false, true);
 	pg_op_text(op, running ? "true" : pending ? "false" : NULL);
+	stages_param(op, under_way ? q->status : NULL, true, true);
 }
 
 void jq_job_list(struct jq *jq, const struct id *account, const struct jq_list_query *query,
@@ -151,7 +181,7 @@ void jq_job_list(struct jq *jq, const struct id *account, const struct jq_list_q
 	o->arg = arg;
 	pg_op_statement(&o->op, "SELECT " JOB_COLUMNS " FROM pcaps p" LIST_WHERE
 				" ORDER BY p.submitted DESC, p.id DESC"
-				" LIMIT $8::bigint OFFSET $9::bigint");
+				" LIMIT $9::bigint OFFSET $10::bigint");
 	list_params(&o->op, account, query);
 	pg_op_i64(&o->op, query->per_page);
 	pg_op_i64(&o->op, ((int64_t)query->page - 1) * query->per_page);
