@@ -153,6 +153,7 @@ static int read_colo(const cJSON *obj, struct arena *arena, struct pcap_request 
 			field_errors_add(errors, "/colo", "colo is not the same as colo_name");
 		name = name ? name : text;
 	}
+	q->colo_pointer = item ? "/colo_name" : "/colo";
 	q->colo_name = name ? arena_strdup(arena, name) : NULL;
 	return !name || q->colo_name ? 0 : EC_ENOMEM;
 }

@@ -23,6 +23,7 @@ struct pcap_request {
 	uint32_t packet_limit;          /* 0: none (full) */
 	uint64_t byte_limit;            /* full; 0 with simple */
 	const char *colo_name;          /* full: well-formed; in the arena. NULL with simple */
+	const char *colo_pointer;       /* full: which field it is from (static) */
 	struct destination destination; /* full; without keys */
 	const char *filter_json;        /* as sent, "{}" when none; in the arena */
 	struct filter filter;

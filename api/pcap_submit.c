@@ -74,6 +74,20 @@ static void answer_fault(struct api_request *r, const char *pointer, const char 
 	api_answer_faults(r, &errors);
 }
 
+static void answer_no_colo(const struct submit_call *call)
+{
+	const char *pointer = call->request.colo_pointer;
+	struct field_errors errors = {.count = 0};
+
+	field_errors_add(
+		&errors, pointer,
+		"%s: there is no colo or metro of this name; your network operator can tell you "
+		"the names, and the pcapng file of a simple capture shows those of the hosts that "
+		"see your traffic",
+		pointer + 1);
+	api_answer_faults(call->r, &errors);
+}
+
 static void on_submitted(void *arg, const struct error *err, const struct jq_submit_result *result)
 {
 	struct submit_call *call = arg;
@@ -110,11 +124,7 @@ static void on_submitted(void *arg, const struct error *err, const struct jq_sub
 			result->limit);
 		return;
 	case JQ_SUBMIT_NO_COLO:
-		answer_fault(
-			r, "/colo_name",
-			"colo_name: there is no colo or metro of this name; your network operator "
-			"can tell you the names, and the pcapng file of a simple capture shows "
-			"those of the hosts that see your traffic");
+		answer_no_colo(call);
 		return;
 	case JQ_SUBMIT_NO_BUCKET:
 		answer_fault(
