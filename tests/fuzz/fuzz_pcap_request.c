@@ -9,6 +9,31 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
+/* What only a full one has, or must not have. */
+static void check_full(const struct pcap_request *q)
+{
+	struct destination again;
+	struct error err;
+
+	EC_ASSERT(q->packet_limit <= LIMIT_PACKETS_MAX);
+	EC_ASSERT(q->byte_limit >= LIMIT_FULL_BYTES_MIN && q->byte_limit <= LIMIT_FULL_BYTES_MAX);
+	EC_ASSERT(strlen(q->colo_name) >= 1 && strlen(q->colo_name) <= LIMIT_COLO_BYTES);
+	EC_ASSERT(strpbrk(q->colo_name, "%_.*'\"\\ \n") == NULL);
+	EC_ASSERT(strcmp(q->colo_pointer, "/colo") == 0 ||
+		  strcmp(q->colo_pointer, "/colo_name") == 0);
+	EC_ASSERT(q->destination.access_key_id[0] == '\0' &&
+		  q->destination.secret_access_key[0] == '\0');
+	EC_ASSERT(destination_parse(bytes_of(q->destination.canonical), &again, &err) == 0);
+	EC_ASSERT(strcmp(again.canonical, q->destination.canonical) == 0);
+}
+
+static void check_simple(const struct pcap_request *q)
+{
+	EC_ASSERT(q->time_limit_s <= LIMIT_TIME_S_MAX);
+	EC_ASSERT(q->packet_limit >= LIMIT_PACKETS_MIN && q->packet_limit <= LIMIT_PACKETS_MAX);
+	EC_ASSERT(q->byte_limit == 0 && !q->colo_name && q->destination.canonical[0] == '\0');
+}
+
 static void check_accepted(const struct pcap_request *q)
 {
 	struct filter again;
@@ -16,9 +41,12 @@ static void check_accepted(const struct pcap_request *q)
 	struct error err;
 	AUTO_JSON cJSON *tree = NULL;
 
-	EC_ASSERT(strcmp(q->type, "simple") == 0 && strcmp(q->system, "magic-transit") == 0);
-	EC_ASSERT(q->time_limit_s >= LIMIT_TIME_S_MIN && q->time_limit_s <= LIMIT_TIME_S_MAX);
-	EC_ASSERT(q->packet_limit >= LIMIT_PACKETS_MIN && q->packet_limit <= LIMIT_PACKETS_MAX);
+	EC_ASSERT(strcmp(q->system, "magic-transit") == 0);
+	EC_ASSERT(q->time_limit_s >= LIMIT_TIME_S_MIN && q->time_limit_s <= LIMIT_FULL_TIME_S_MAX);
+	if (strcmp(q->type, JOB_FULL) == 0)
+		check_full(q);
+	else
+		check_simple(q);
 	EC_ASSERT(json_parse(bytes_of(q->filter_json), &tree, &err) == 0);
 	EC_ASSERT(filter_from_json(tree, "", &again, &errors) == 0);
 	EC_ASSERT(memcmp(&again, &q->filter, sizeof(again)) == 0);

@@ -199,6 +199,54 @@ static void test_late_host_does_not_outlive_the_deadline(void **state)
 	assert_int_equal(down.parts[0].time_limit_us, 5 * S);
 }
 
+/* Whole packets, big chunks, and of a long capture not more chunks than can be merged. */
+static void test_what_a_full_part_is_told(void **state)
+{
+	static const struct {
+		uint32_t time_limit_s, chunk_age_ms;
+	} ages[] = {{1, 1000},     {300, 1000},   {10000, 1000},
+		    {10001, 1000}, {20000, 2000}, {86400, 8640}};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(ages); i++) {
+		void *made = NULL;
+		assert_int_equal(setup(&made), 0);
+		struct fixture *f = made;
+		f->job.full = true;
+		f->job.packet_limit = i % 2 ? 77 : 0;
+		f->job.byte_limit = 1000000000;
+		f->job.time_limit_s = ages[i].time_limit_s;
+		f->job.deadline_us = T0 + ((int64_t)ages[i].time_limit_s + LIMIT_FULL_GRACE_S) * S;
+		say(f, T0, true, NULL);
+		load(f, 1);
+		struct sync_down down = answer(f, T0);
+		assert_int_equal(down.part_count, 1);
+		const struct sync_down_part *part = &down.parts[0];
+		assert_int_equal(part->desired, SYNC_RUN);
+		assert_int_equal(part->snaplen_bytes, 262144);
+		assert_int_equal(part->chunk_bytes, 8 * 1024 * 1024);
+		assert_int_equal(part->chunk_age_ms, ages[i].chunk_age_ms);
+		assert_int_equal(part->byte_limit, 1000000000);
+		assert_int_equal(part->packet_limit, i % 2 ? 77 : 0);
+		assert_int_equal(part->time_limit_us, (int64_t)ages[i].time_limit_s * S);
+		assert_int_equal(teardown(&made), 0);
+	}
+}
+
+static void test_what_a_simple_part_is_told(void **state)
+{
+	struct fixture *f = *state;
+	f->job.time_limit_s = 300;
+	f->job.deadline_us = T0 + 330 * S;
+	say(f, T0, true, NULL);
+	load(f, 1);
+	struct sync_down down = answer(f, T0);
+	assert_int_equal(down.parts[0].snaplen_bytes, 160);
+	assert_int_equal(down.parts[0].chunk_bytes, 256 * 1024);
+	assert_int_equal(down.parts[0].chunk_age_ms, 1000);
+	assert_int_equal(down.parts[0].byte_limit, 0);
+	assert_int_equal(down.parts[0].packet_limit, 100);
+}
+
 static void test_older_message_is_stale(void **state)
 {
 	struct fixture *f = *state;
@@ -479,6 +527,8 @@ int main(void)
 		T(test_new_part_is_told_once_then_again_after_a_second),
 		T(test_another_order_does_not_wait_for_the_one_before),
 		T(test_late_host_does_not_outlive_the_deadline),
+		cmocka_unit_test(test_what_a_full_part_is_told),
+		T(test_what_a_simple_part_is_told),
 		T(test_older_message_is_stale),
 		T(test_budget_stops_the_sampler),
 		T(test_end_is_forgotten_only_after_it_was_recorded),

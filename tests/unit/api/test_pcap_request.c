@@ -214,12 +214,14 @@ static void what_a_full_capture_may_have(void **state)
 
 	(void)state;
 	assert_string_equal(q.colo_name, "ORD");
+	assert_string_equal(q.colo_pointer, "/colo");
 	assert_int_equal(q.packet_limit, 10000);
 	assert_int_equal(q.byte_limit, 1);
 	assert_int_equal(q.message_count, 1);
 	assert_string_equal(q.messages[0], "unknown field \"x\" ignored");
 	q = take("", FULL(",\"colo\":\"ord02\",\"byte_limit\":1e9,\"packet_limit\":null"));
 	assert_string_equal(q.colo_name, "ord02");
+	assert_string_equal(q.colo_pointer, "/colo_name");
 	assert_int_equal(q.byte_limit, 1000000000);
 	q = take("", "{" FULL_REST "," FULL_COLO
 		     ",\"destination_conf\":\"r2://bkt?account-id=0123456789abcdef0123456789abcdef"

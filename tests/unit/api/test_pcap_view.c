@@ -1,5 +1,6 @@
 #include "api/pcap_view.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,6 +84,138 @@ static void a_job_that_is_done(void **state)
 	j.stage = JOB_EXPIRED;
 	AUTO_JSON cJSON *tree = pcap_view(&j, false);
 	assert_string_equal(json_get(tree, "status")->valuestring, "success");
+}
+
+/* --- full --- */
+
+#define FULL_DESTINATION "s3://bucket/dir?region=us-east-1"
+#define FULL_HEAD(packets)                                                                         \
+	"{\"id\":\"00000000000070008000000000000001\",\"submitted\":\"2026-11-21T10:00:00.123456Z" \
+	"\",\"type\":\"full\",\"system\":\"magic-transit\",\"time_limit\":86400,"                  \
+	"\"packet_limit\":" packets ",\"byte_limit\":1000000000,\"colo_name\":\"ORD\","            \
+	"\"destination_conf\":\"" FULL_DESTINATION "\",\"filter_v1\":{},"
+
+static struct job full_job(void)
+{
+	struct job j = job();
+
+	j.type = JOB_FULL;
+	j.time_limit_s = 86400;
+	j.packet_limit = 0;
+	j.byte_limit = 1000000000;
+	j.colo_name = "ORD";
+	j.destination = FULL_DESTINATION;
+	j.filter_json = "{}";
+	return j;
+}
+
+static void a_full_job_under_way(void **state)
+{
+	struct job j = full_job();
+	static const char rest[] =
+		"\"sampling\":{\"method\":\"none\"},\"samplers\":{\"total\":3,"
+		"\"assigned\":1,\"running\":2,\"done\":0,\"failed\":0,\"lost\":0}}";
+	char text[1024];
+
+	(void)state;
+	(void)snprintf(text, sizeof(text), "%s%s",
+		       FULL_HEAD("null") "\"status\":\"running\",\"packets_remaining\":null,"
+					 "\"packets_captured\":42,",
+		       rest);
+	expect(&j, false, text);
+	j.packets_captured = 5000000000; /* without a limit there is nothing to cut */
+	j.stop_requested = true;
+	(void)snprintf(text, sizeof(text), "%s%s",
+		       FULL_HEAD("null") "\"status\":\"running\",\"packets_remaining\":null,"
+					 "\"packets_captured\":5000000000,\"stop_requested\":true,",
+		       rest);
+	expect(&j, false, text);
+	j.packets_captured = 100;
+	j.packet_limit = 77;
+	j.stop_requested = false;
+	j.stage = JOB_ASSEMBLING;
+	(void)snprintf(text, sizeof(text), "%s%s",
+		       FULL_HEAD("77") "\"status\":\"conversion_running\",\"packets_remaining\":0,"
+				       "\"packets_captured\":77,",
+		       rest);
+	expect(&j, false, text);
+}
+
+static void a_full_job_as_it_was_submitted(void **state)
+{
+	struct job j = full_job();
+	static const char first[] = FULL_HEAD(
+		"null") "\"status\":\"pending\",\"packets_remaining\":null,\"packets_captured\":0,"
+			"\"sampling\":{\"method\":\"none\"},\"samplers\":{\"total\":3,\"assigned\":"
+			"3,"
+			"\"running\":0,\"done\":0,\"failed\":0,\"lost\":0}}";
+
+	(void)state;
+	expect(&j, true, first);
+	j.stage = JOB_FAILED;
+	j.error_message = "x";
+	j.expires_us = j.completed_us = 5;
+	j.stop_reason = STOP_BYTE_LIMIT;
+	expect(&j, true, first);
+}
+
+static void a_full_job_that_is_done(void **state)
+{
+	struct job j = full_job();
+
+	(void)state;
+	j.stage = JOB_DONE;
+	j.stop_reason = STOP_BYTE_LIMIT;
+	j.packets_captured = 100;
+	j.completed_us = j.submitted_us + 1000000;
+	j.pcap_bytes = 24 + 100 * (16 + 1442);
+	j.parts = (struct part_counts){.total = 1, .done = 1};
+	expect(&j, false,
+	       FULL_HEAD(
+		       "null") "\"status\":\"success\",\"packets_remaining\":0,"
+			       "\"packets_captured\":100,"
+			       "\"completed\":\"2026-11-21T10:00:01.123456Z\","
+			       "\"stop_reason\":{\"code\":\"byte_limit\",\"limit\":1000000000,"
+			       "\"value\":144200},\"bytes\":145824,"
+			       "\"sampling\":{\"method\":\"none\"},"
+			       "\"samplers\":{\"total\":1,\"assigned\":0,\"running\":0,\"done\":1,"
+			       "\"failed\":0,\"lost\":0}}");
+}
+
+static void a_full_job_that_failed(void **state)
+{
+	struct job j = full_job();
+
+	(void)state;
+	j.stage = JOB_FAILED;
+	j.error_message = "the bucket is full";
+	j.completed_us = j.submitted_us + 1000000;
+	j.expires_us = j.submitted_us + 2000000; /* until then it can be assembled again */
+	j.packets_captured = 100;
+	j.parts = (struct part_counts){.total = 1, .done = 1};
+	expect(&j, false,
+	       FULL_HEAD(
+		       "null") "\"status\":\"failed\",\"packets_remaining\":0,"
+			       "\"packets_captured\":100,\"error_message\":\"the bucket is full\","
+			       "\"completed\":\"2026-11-21T10:00:01.123456Z\","
+			       "\"expires\":\"2026-11-21T10:00:02.123456Z\","
+			       "\"sampling\":{\"method\":\"none\"},"
+			       "\"samplers\":{\"total\":1,\"assigned\":0,\"running\":0,\"done\":1,"
+			       "\"failed\":0,\"lost\":0}}");
+}
+
+static void a_simple_job_shows_nothing_of_full(void **state)
+{
+	struct job j = job();
+
+	(void)state;
+	j.byte_limit = 5;
+	j.colo_name = "ord02";
+	j.destination = FULL_DESTINATION;
+	AUTO_JSON cJSON *tree = pcap_view(&j, false);
+	assert_null(json_get(tree, "byte_limit"));
+	assert_null(json_get(tree, "colo_name"));
+	assert_null(json_get(tree, "destination_conf"));
 }
 
 static void a_job_that_failed(void **state)
@@ -190,6 +323,11 @@ int main(void)
 		cmocka_unit_test(a_job_that_is_done),
 		cmocka_unit_test(a_job_that_failed),
 		cmocka_unit_test(every_reason_has_its_numbers),
+		cmocka_unit_test(a_full_job_under_way),
+		cmocka_unit_test(a_full_job_as_it_was_submitted),
+		cmocka_unit_test(a_full_job_that_is_done),
+		cmocka_unit_test(a_full_job_that_failed),
+		cmocka_unit_test(a_simple_job_shows_nothing_of_full),
 		cmocka_unit_test(the_first_answer_again),
 		cmocka_unit_test(every_sampling_method_without_a_secret),
 		cmocka_unit_test(warnings_become_messages),

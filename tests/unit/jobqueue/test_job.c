@@ -41,6 +41,41 @@ static void test_public_status(void **state)
 	assert_string_equal(job_stage_status(JOB_FAILED), "failed");
 }
 
+static void test_status_of_a_job(void **state)
+{
+	static const struct {
+		enum job_stage stage;
+		struct part_counts parts;
+		const char *simple, *full;
+	} rows[] = {
+		{JOB_CAPTURING, {.total = 3, .assigned = 3}, "pending", "pending"},
+		{JOB_CAPTURING, {.total = 3, .assigned = 2, .running = 1}, "pending", "running"},
+		{JOB_CAPTURING, {.total = 3, .running = 3}, "pending", "running"},
+		{JOB_CAPTURING, {.total = 3, .assigned = 2, .lost = 1}, "pending", "running"},
+		{JOB_CAPTURING, {.total = 1, .done = 1}, "pending", "running"},
+		{JOB_CAPTURING, {.total = 0}, "pending", "pending"},
+		{JOB_READY, {.total = 0}, "pending", "conversion_pending"},
+		{JOB_READY, {.total = 3, .done = 3}, "pending", "conversion_pending"},
+		{JOB_READY, {.total = 3, .assigned = 3}, "pending", "conversion_pending"},
+		{JOB_ASSEMBLING, {.total = 3, .lost = 3}, "pending", "conversion_running"},
+		{JOB_DONE, {.total = 3, .done = 3}, "success", "success"},
+		{JOB_FAILED, {.total = 0}, "failed", "failed"},
+		{JOB_FAILED, {.total = 3, .assigned = 3}, "failed", "failed"},
+		{JOB_EXPIRED, {.total = 3, .done = 3}, "success", "success"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct job job = {
+			.type = JOB_SIMPLE, .stage = rows[i].stage, .parts = rows[i].parts};
+		assert_false(job_is_full(&job));
+		assert_string_equal(job_status(&job), rows[i].simple);
+		job.type = JOB_FULL;
+		assert_true(job_is_full(&job));
+		assert_string_equal(job_status(&job), rows[i].full);
+	}
+}
+
 static void test_nothing_leaves_an_end(void **state)
 {
 	(void)state;
@@ -101,13 +136,42 @@ static void test_job_as_it_was_submitted(void **state)
 	assert_int_equal(job.stage, JOB_READY);
 }
 
+static void test_full_job_as_it_was_submitted(void **state)
+{
+	struct job job = {
+		.type = JOB_FULL,
+		.byte_limit = 1000,
+		.colo_name = "ORD",
+		.destination = "s3://b/d?region=r",
+		.stage = JOB_FAILED,
+		.expires_us = 4,
+		.error_message = "x",
+		.stop_reason = STOP_BYTE_LIMIT,
+		.parts = {.total = 3, .done = 3},
+	};
+
+	(void)state;
+	job_as_submitted(&job);
+	assert_true(job_is_full(&job));
+	assert_int_equal(job.packet_limit, 0);
+	assert_int_equal(job.byte_limit, 1000);
+	assert_string_equal(job.colo_name, "ORD");
+	assert_string_equal(job.destination, "s3://b/d?region=r");
+	assert_string_equal(job_status(&job), "pending");
+	assert_int_equal(job.stop_reason, STOP_NONE);
+	assert_null(job.error_message);
+	assert_int_equal(job.expires_us, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_words_can_be_read_back),
 		cmocka_unit_test(test_public_status),
+		cmocka_unit_test(test_status_of_a_job),
 		cmocka_unit_test(test_nothing_leaves_an_end),
 		cmocka_unit_test(test_job_as_it_was_submitted),
+		cmocka_unit_test(test_full_job_as_it_was_submitted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,12 +68,51 @@ static void test_what_does_not_fit_leaves_nothing_behind(void **state)
 	}
 }
 
+static void test_bytes_of_the_packets_in_a_file(void **state)
+{
+	static const struct {
+		uint64_t file_bytes, packets, want;
+	} cases[] = {
+		{24, 0, 0},
+		{24 + 16 + 60, 1, 60},
+		{24 + 16, 1, 0}, /* an empty packet */
+		{24 + 800 * (16 + 1442), 800, 800 * 1442},
+		{UINT64_C(100000000000), 1, UINT64_C(99999999960)},
+		/* no such file */
+		{0, 0, 0},
+		{23, 0, 0},
+		{24, 1, 0},
+		{24 + 15, 1, 0},
+		{0, 5, 0},
+		{UINT64_MAX, UINT64_MAX, 0},
+		{UINT64_MAX, UINT64_MAX / 16, 0},
+		{UINT64_MAX, UINT64_MAX / 16 + 1, 0},
+		{UINT64_MAX, UINT64_MAX / 16 - 1, 7},
+		{UINT64_MAX, 0, UINT64_MAX - 24},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		uint64_t seen = pcap_packet_bytes(cases[i].file_bytes, cases[i].packets);
+		if (seen != cases[i].want)
+			fail_msg("case %zu: %llu", i, (unsigned long long)seen);
+	}
+	struct buf b;
+	buf_init(&b, 1000);
+	pcap_put_header(&b, 1, 160);
+	pcap_put_record(&b, 0, 1500, bytes_of("abc"));
+	pcap_put_record(&b, 0, 1500, bytes_of("defgh"));
+	assert_int_equal(pcap_packet_bytes(b.n, 2), 8);
+	buf_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bytes_as_the_draft_has_them),
 		cmocka_unit_test(test_times_out_of_range_become_the_nearest_end),
 		cmocka_unit_test(test_what_does_not_fit_leaves_nothing_behind),
+		cmocka_unit_test(test_bytes_of_the_packets_in_a_file),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
