@@ -211,6 +211,30 @@ class Admin(unittest.TestCase):
         self.assertEqual(self.ok("prefix", "add", *where, ",".join(many[:4094]))["added"], 4094)
         self.fails(1, "there is no account", "prefix", "add", "--account", "nobody", "--prefixes", "10.0.0.0/8")
 
+    # --- captures ---
+
+    def test_pcap_reassemble(self):
+        job = "0193" + "0" * 8 + "70008" + "0" * 15
+        self.fails(1, "which capture? Give its id", "pcap", "reassemble")
+        self.fails(2, "unexpected operand", "pcap", "reassemble", job, job)
+        for text in (job.upper().replace("0193", "ABCD"), job[1:], "name", ""):
+            self.fails(1, "a capture's id has 32 lower-case hex characters", "pcap", "reassemble", text)
+        self.fails(1, job + ": there is no such capture", "pcap", "reassemble", job)
+        account = self.account()
+        sql("SELECT partition_make('pcaps', '2024-11-01Z')")
+        sql("INSERT INTO pcaps (account_id, id, type, system, time_limit_s, packet_limit, filter, selection_method,"
+            " selection_interval, selection_space, selection_probability_ppb, selection_secret, submitted, deadline, stage,"
+            " parts_total, parts_assigned) VALUES ('%s', '%s', 'simple', 'magic-transit', 1, 1, '{}', 'none', 0, 0, 0,"
+            " decode(repeat('00', 16), 'hex'), now(), now(), 'ready', 0, 0)" % (account["id"], job))
+        self.fails(1, job + ": the capture has not failed", "pcap", "reassemble", job)
+        sql("UPDATE pcaps SET stage = 'assembling' WHERE id = '%s'" % job)
+        sql("UPDATE pcaps SET stage = 'failed', attempts = 6 WHERE id = '%s'" % job)
+        self.fails(1, job + ": nothing is left of the capture's chunks", "pcap", "reassemble", job)
+        sql("UPDATE pcaps SET expires = now() + interval '1 h' WHERE id = '%s'" % job)
+        self.assertEqual(self.ok("pcap", "reassemble", job), {"id": job, "stage": "ready"})
+        self.assertEqual(sql("SELECT stage, attempts FROM pcaps WHERE id = '%s'" % job), "ready|0")
+        self.fails(1, job + ": the capture has not failed", "pcap", "reassemble", job)
+
     # --- credentials ---
 
     def test_user_create(self):

@@ -124,9 +124,18 @@ static void test_operator_changes_are_told(void **state)
 	const char *name = kit_sql_text(k, "SELECT name FROM samplers LIMIT 1");
 	assert_int_equal(registry_sampler_disable(k->registry, name, true, &id, NULL), 0);
 	assert_heard(k, &h, "sampler");
+	struct registry_account seen = {.prefix_count = 0};
+	uint32_t max = 7;
+	assert_int_equal(registry_account_set(k->registry, &account,
+					      &(struct registry_limits){.running_max = &max},
+					      &k->arena, &seen, NULL),
+			 0);
+	assert_heard(k, &h, "account");
+	assert_int_equal(seen.running_max, 7);
+	assert_int_equal(seen.prefix_count, 1);
 	assert_int_equal(registry_account_disable(k->registry, &account, true, NULL), 0);
 	assert_heard(k, &h, "account");
-	assert_int_equal(h.registry, 4);
+	assert_int_equal(h.registry, 5);
 	jq_listener_stop(h.listener);
 }
 
