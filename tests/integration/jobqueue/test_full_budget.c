@@ -86,7 +86,7 @@ static void test_bytes_of_all_hosts_are_one_budget(void **state)
 	assert_int_equal(h.ready, 0);
 	assert_int_equal(kit_job(k, &f.account, &f.job.id, &now), 0);
 	assert_int_equal(now.ledger.bytes, 5400);
-	assert_false(now.stop_requested); /* that is the tenant's word */
+	assert_int_equal(now.stop_requested_us, 0); /* that is the tenant's word */
 	assert_int_equal(now.stage, JOB_CAPTURING);
 	jq_listener_stop(h.listener);
 }

@@ -124,15 +124,16 @@ static void a_full_job_under_way(void **state)
 		       rest);
 	expect(&j, false, text);
 	j.packets_captured = 5000000000; /* without a limit there is nothing to cut */
-	j.stop_requested = true;
+	j.stop_requested_us = 1700000000123456;
 	(void)snprintf(text, sizeof(text), "%s%s",
 		       FULL_HEAD("null") "\"status\":\"running\",\"packets_remaining\":null,"
-					 "\"packets_captured\":5000000000,\"stop_requested\":true,",
+					 "\"packets_captured\":5000000000,\"stop_requested\":"
+					 "\"2023-11-14T22:13:20.123456Z\",",
 		       rest);
 	expect(&j, false, text);
 	j.packets_captured = 100;
 	j.packet_limit = 77;
-	j.stop_requested = false;
+	j.stop_requested_us = 0;
 	j.stage = JOB_ASSEMBLING;
 	(void)snprintf(text, sizeof(text), "%s%s",
 		       FULL_HEAD("77") "\"status\":\"conversion_running\",\"packets_remaining\":0,"
