@@ -108,6 +108,7 @@ def test_a_running_job_is_stopped(lab, project, connect):
     job = sdk.call("create", **job_body(UDP))["id"]
     tenant.await_running(job, hosts=2)
     sent = lab.packets([{"edge": i, "rate_per_s": 100, "count": 50} for i in (1, 2)]).finish()
+    time.sleep(0.2)  # the hosts have seen the last one
     assert sdk.call("stop", job) is None
     stopping = sdk.call("get", job)
     assert stopping["stop_requested"] > stopping["submitted"], stopping
@@ -277,6 +278,7 @@ def test_a_full_capture_into_a_bucket(lab, project, connect, version):
     source = lab.packets([{"edge": i, "rate_per_s": 200, "count": count, "bytes": 1400} for i in (1, 2)])
     source.finish()
     if version == "current":
+        time.sleep(0.2)  # the hosts have seen the last packet
         assert sdk.call("stop", job) is None
     seen = [created, running, sdk.call("get", job)]
     end = time.monotonic() + 30
