@@ -8,7 +8,6 @@ import urllib.parse
 import requests
 
 REGION = "us-east-1"
-EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 class S3Client:
@@ -17,26 +16,27 @@ class S3Client:
     def __init__(self, endpoint, access_key, secret_key):
         self.endpoint, self.access_key, self.secret_key = endpoint, access_key, secret_key
 
-    def request(self, method, path):
-        """A request without a body; the answer."""
+    def request(self, method, path, body=b""):
+        """A signed request; the answer."""
         host = urllib.parse.urlsplit(self.endpoint).netloc
         now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         path, _, query = path.partition("?")
         scope = "%s/%s/s3/aws4_request" % (now[:8], REGION)
         signed = "host;x-amz-content-sha256;x-amz-date"
-        lines = "host:%s\nx-amz-content-sha256:%s\nx-amz-date:%s\n" % (host, EMPTY, now)
-        text = "\n".join((method, path, query, lines, signed, EMPTY))
+        digest = hashlib.sha256(body).hexdigest()
+        lines = "host:%s\nx-amz-content-sha256:%s\nx-amz-date:%s\n" % (host, digest, now)
+        text = "\n".join((method, path, query, lines, signed, digest))
         text = "\n".join(("AWS4-HMAC-SHA256", now, scope, hashlib.sha256(text.encode()).hexdigest()))
         key = ("AWS4" + self.secret_key).encode()
         for part in scope.split("/") + [text]:
             key = hmac.new(key, part.encode(), "sha256").digest()
         headers = {
-            "x-amz-content-sha256": EMPTY, "x-amz-date": now,
+            "x-amz-content-sha256": digest, "x-amz-date": now,
             "Authorization": "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%s"
             % (self.access_key, scope, signed, key.hex()),
         }  # fmt: skip
         url = self.endpoint + path + ("?" + query if query else "")
-        return requests.request(method, url, headers=headers, timeout=30)
+        return requests.request(method, url, headers=headers, data=body, timeout=30)
 
     def read(self, bucket, key):
         """An object that must be there; its bytes."""
