@@ -179,7 +179,8 @@ static int write_files(struct assembly *a, const struct chunk_index *index, stru
 {
 	struct capture_files *files = NULL;
 	struct capture_targets targets = {.pcap_store = bucket ? bucket : store,
-					  .pcapng_store = bucket ? NULL : store};
+					  .pcapng_store = bucket ? NULL : store,
+					  .in_bucket = bucket != NULL};
 	int r = capture_files_open(a, index, &targets, &files, &a->err);
 
 	if (r < 0)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "assembler/job_bucket.h"
 #include "packet/flow.h"
 #include "packet/pcap_file.h"
 #include "storage/store_wait.h"
@@ -19,6 +20,7 @@ enum {
 /* One of the files. While one buffer is filled the other is hashed and written. */
 struct output {
 	struct store_writer *writer; /* NULL: there is no such file */
+	bool in_bucket;
 	struct buf buf;
 	struct buf busy; /* borrowed by the write under way */
 	struct store_wait_write write;
@@ -31,6 +33,12 @@ struct capture_files {
 	struct output pcap, pcapng;
 };
 
+/* A tenant knows then where it failed. */
+static int ended(const struct output *o, int r, struct error *err)
+{
+	return r < 0 && o->in_bucket ? error_prefix(err, THE_BUCKET) : r;
+}
+
 /* Hand what is buffered to the store when there is enough of it; an error may be that of the write before. */
 static int flush(struct output *o, size_t least, struct error *err)
 {
@@ -40,7 +48,7 @@ static int flush(struct output *o, size_t least, struct error *err)
 		return 0;
 	int r = store_wait_write_end(&o->write, err);
 	if (r < 0)
-		return r;
+		return ended(o, r, err);
 	struct buf full = o->buf;
 	o->buf = o->busy;
 	o->busy = full;
@@ -55,7 +63,7 @@ static int output_open(struct output *o, struct store *store, const char *key, s
 	buf_init(&o->busy, BUFFER_BYTES_MAX);
 	if (!store)
 		return 0;
-	return store_wait_writer_open(store, key, &o->writer, err);
+	return ended(o, store_wait_writer_open(store, key, &o->writer, err), err);
 }
 
 static int output_commit(struct output *o, struct store_info *ret, struct error *err)
@@ -63,11 +71,12 @@ static int output_commit(struct output *o, struct store_info *ret, struct error 
 	if (!o->writer)
 		return 0;
 	int r = flush(o, 1, err);
-	if (r == 0)
-		r = store_wait_write_end(&o->write, err);
 	if (r < 0)
 		return r;
-	return store_wait_commit(TAKE(o->writer), ret, err);
+	r = store_wait_write_end(&o->write, err);
+	if (r == 0)
+		r = store_wait_commit(TAKE(o->writer), ret, err);
+	return ended(o, r, err);
 }
 
 /* Nothing becomes visible of what was not committed. */
@@ -183,6 +192,7 @@ int capture_files_open(const struct assembly *a, const struct chunk_index *index
 	f->a = a;
 	f->index = index;
 	f->link_type = classic_link_type(index);
+	f->pcap.in_bucket = targets->in_bucket;
 	int r = output_open(&f->pcap, targets->pcap_store, a->pcap_key, err);
 	if (r == 0)
 		r = output_open(&f->pcapng, targets->pcapng_store, a->pcapng_key, err);

@@ -25,6 +25,7 @@ struct capture_packet {
 struct capture_targets {
 	struct store *pcap_store;
 	struct store *pcapng_store; /* NULL: there is no such file */
+	bool in_bucket;             /* the tenant's: texts of errors say so */
 };
 
 /* Begin the files with their headers. a, index, the stores: borrowed. Returns 0 and *ret, or EC_ENOMEM or the

@@ -29,12 +29,14 @@ int job_bucket_open(const struct assembly *a, const struct assembly_places *plac
 	if (r == 0)
 		r = bucket_store_open(places->loop, &access, ret, err);
 	destination_wipe(&d);
-	return r < 0 ? error_prefix(err, "the bucket") : 0;
+	return r < 0 ? error_prefix(err, THE_BUCKET) : 0;
 }
 
 int job_bucket_clean(const struct assembly *a, struct store *bucket, struct error *err)
 {
 	int r = store_wait_give_up(bucket, a->pcap_key, err);
 
-	return r < 0 ? r : store_wait_give_up(bucket, a->manifest_key, err);
+	if (r == 0)
+		r = store_wait_give_up(bucket, a->manifest_key, err);
+	return r < 0 ? error_prefix(err, THE_BUCKET) : 0;
 }

@@ -4,6 +4,9 @@
 
 #include "assembler/assembly.h"
 
+/* Before the texts of errors, so that a tenant knows that it is not the service's store. */
+#define THE_BUCKET "the bucket"
+
 /* Open it. places->loop runs it. Returns 0 and *ret (end with
  * store_wait_close); EC_EPERM (the deployment does not allow the endpoint any more), EC_EFORMAT (the keys cannot be unsealed), EC_EUNAVAILABLE (this
  * deployment has no buckets), or the store's error. Texts are for the tenant. */

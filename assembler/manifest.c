@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "assembler/job_bucket.h"
 #include "base/json.h"
 #include "packet/flow.h"
 #include "storage/store_wait.h"
@@ -119,11 +120,10 @@ int manifest_store(const struct assembly *a, struct store *bucket, struct error 
 	if (!text)
 		return error_set(err, EC_ENOMEM, "no memory for a manifest");
 	int r = store_wait_writer_open(bucket, a->manifest_key, &writer, err);
-	if (r < 0)
-		return r;
-	r = store_wait_write(writer, bytes_of(text), err);
 	if (r == 0)
-		return store_wait_commit(writer, &info, err);
+		r = store_wait_write(writer, bytes_of(text), err);
+	if (r == 0)
+		r = store_wait_commit(TAKE(writer), &info, err);
 	store_writer_abort(writer);
-	return r;
+	return r < 0 ? error_prefix(err, THE_BUCKET) : 0;
 }
