@@ -224,11 +224,11 @@ static int assemble(struct assembly *a, struct store *store, struct store *bucke
 	return summarize(a);
 }
 
-/* An assembler has died of the job, or lost its lease: it may have left an upload in the bucket. Only the first try
- * knows that there is none. */
+/* An assembler has died of the job, lost its lease, or was not let give up its upload: there may be one in the bucket. Only the very first
+ * claim knows that there is none; tries are counted anew when an operator has a job assembled again. */
 static int clean(struct assembly *a, struct store *bucket)
 {
-	int r = a->attempt > 1 ? job_bucket_clean(a, bucket, &a->err) : 0;
+	int r = a->lease.fence > 1 ? job_bucket_clean(a, bucket, &a->err) : 0;
 
 	if (r != EC_EPERM)
 		return r;
