@@ -10,12 +10,15 @@
 #include "assembler/manifest.h"
 #include "assembler/merge.h"
 #include "assembler/outcome.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "storage/store_wait.h"
 
 /* The claim of a job with LIMIT_SYNC_PARTS parts and as many prefixes needs a tenth of it. */
 enum { ASSEMBLY_ARENA_BYTES = 64 * 1024 * 1024 };
+
+enum { LEASE_LOOK_MS = 20 };
 
 /* A copy of text, "" for NULL. Clears *ok without memory. */
 static const char *copy_text(struct assembly *a, const char *text, bool *ok)
@@ -131,6 +134,7 @@ int assembly_new(const struct jq_claim *claim, struct assembly **ret, struct err
 		return error_set(err, EC_ENOMEM, "no memory for a job");
 	arena_init(&a->arena, ASSEMBLY_ARENA_BYTES);
 	atomic_init(&a->cancel, false);
+	atomic_init(&a->leased_until_ms, UINT64_MAX); /* whoever has a shorter lease says so */
 	a->lease = claim->lease;
 	a->attempt = claim->attempt;
 	int r = copy_job(a, &claim->job) && copy_bucket(a, claim) && copy_parts(a, claim) &&
@@ -160,6 +164,18 @@ bool assembly_canceled(const struct assembly *a)
 	return atomic_load_explicit(&a->cancel, memory_order_relaxed);
 }
 
+int assembly_await_lease(const struct assembly *a, uv_loop_t *loop, struct error *err)
+{
+	while (!assembly_canceled(a)) {
+		if (clock_mono_now_ms() <
+		    atomic_load_explicit(&a->leased_until_ms, memory_order_relaxed))
+			return 0;
+		(void)uv_run(loop, UV_RUN_NOWAIT);
+		uv_sleep(LEASE_LOOK_MS);
+	}
+	return error_set(err, EC_ECANCELED, "canceled");
+}
+
 void assembly_note_unusable(struct assembly *a, const struct chunk_name *chunk, uint32_t part,
 			    const char *why)
 {
@@ -174,9 +190,10 @@ void assembly_note_unusable(struct assembly *a, const struct chunk_name *chunk, 
 }
 
 /* Merge what the index names into files and store them. bucket: a full job's, else NULL. */
-static int write_files(struct assembly *a, const struct chunk_index *index, struct store *store,
-		       struct store *bucket)
+static int write_files(struct assembly *a, const struct chunk_index *index,
+		       const struct assembly_places *places, struct store *bucket)
 {
+	struct store *store = places->store;
 	struct capture_files *files = NULL;
 	struct capture_targets targets = {.pcap_store = bucket ? bucket : store,
 					  .pcapng_store = bucket ? NULL : store,
@@ -186,8 +203,8 @@ static int write_files(struct assembly *a, const struct chunk_index *index, stru
 	if (r < 0)
 		return r;
 	r = merge_run(a, index, store, files, &a->err);
-	if (r == 0 && assembly_canceled(a))
-		r = error_set(&a->err, EC_ECANCELED, "canceled");
+	if (r == 0)
+		r = assembly_await_lease(a, places->loop, &a->err);
 	if (r < 0 || outcome_of_all_lost(a)) {
 		capture_files_abort(files);
 		return r;
@@ -211,13 +228,13 @@ static int summarize(struct assembly *a)
 }
 
 /* Index, merge, write, sum up. bucket: as write_files. */
-static int assemble(struct assembly *a, struct store *store, struct store *bucket)
+static int assemble(struct assembly *a, const struct assembly_places *places, struct store *bucket)
 {
 	struct chunk_index index = {0};
-	int r = chunk_index_build(&index, a, store, &a->err);
+	int r = chunk_index_build(&index, a, places->store, &a->err);
 
 	if (r == 0)
-		r = write_files(a, &index, store, bucket);
+		r = write_files(a, &index, places, bucket);
 	chunk_index_fini(&index);
 	if (r < 0 || a->message)
 		return r;
@@ -226,10 +243,13 @@ static int assemble(struct assembly *a, struct store *store, struct store *bucke
 
 /* An assembler has died of the job, lost its lease, or was not let give up its upload: there may be one in the bucket. Only the very first
  * claim knows that there is none; tries are counted anew when an operator has a job assembled again. */
-static int clean(struct assembly *a, struct store *bucket)
+static int clean(struct assembly *a, const struct assembly_places *places, struct store *bucket)
 {
-	int r = a->lease.fence > 1 ? job_bucket_clean(a, bucket, &a->err) : 0;
-
+	if (a->lease.fence == 1)
+		return 0;
+	int r = assembly_await_lease(a, places->loop, &a->err); /* else it may be another's */
+	if (r == 0)
+		r = job_bucket_clean(a, bucket, &a->err);
 	if (r != EC_EPERM)
 		return r;
 	/* We may write there, but not look: what is left is for the bucket's own rules. */
@@ -246,9 +266,11 @@ static int assemble_full(struct assembly *a, const struct assembly_places *place
 
 	if (r < 0)
 		return r;
-	r = clean(a, bucket);
+	r = clean(a, places, bucket);
 	if (r == 0 && !outcome_of_tries(a))
-		r = assemble(a, places->store, bucket);
+		r = assemble(a, places, bucket);
+	if (r == 0 && !a->message)
+		r = assembly_await_lease(a, places->loop, &a->err);
 	if (r == 0 && !a->message)
 		r = manifest_store(a, bucket, &a->err);
 	store_wait_close(bucket);
@@ -259,7 +281,7 @@ static int run(struct assembly *a, const struct assembly_places *places)
 {
 	if (outcome_of_no_host(a) || outcome_of_bucket_gone(a))
 		return 0;
-	return job_is_full(&a->job) ? assemble_full(a, places) : assemble(a, places->store, NULL);
+	return job_is_full(&a->job) ? assemble_full(a, places) : assemble(a, places, NULL);
 }
 
 void assembly_run(struct assembly *a, const struct assembly_places *places)

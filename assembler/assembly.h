@@ -1,11 +1,12 @@
 /* One job's assembly: what was claimed, copied, and what came of it.
  *
  * Made by the main thread from a claim, run by a worker thread, taken apart by the main thread again:
- * one owner at a time; only `cancel` is shared. Everything lives in one arena. No database here.
+ * one owner at a time; only `cancel` and `leased_until_ms` are shared. Everything lives in one arena. No database here.
  *
  * Running it twice, or two assemblers running the same job at once, is safe: the same parts give the
- * same bytes, so a commit that comes late (its lease was lost) replaces an object by its equal; and the
- * job's row changes for the holder of the fencing number only.
+ * same bytes, and the job's row changes for the holder of the fencing number only. A chunk that came late may be in one's file and not in
+ * the other's; so before anything is made visible the lease is asked for (assembly_await_lease), and who was overtaken while it slept
+ * writes no more. What is left is a request that was on its way already.
  */
 #pragma once
 
@@ -55,7 +56,9 @@ struct assembly {
 	bool bucket_gone;         /* a full job whose bucket the tenant has removed */
 	struct bytes bucket_keys; /* sealed; empty: the operator's */
 
-	atomic_bool cancel; /* set by the main thread: stop soon */
+	/* set by the main thread */
+	atomic_bool cancel;                /* stop soon */
+	_Atomic(uint64_t) leased_until_ms; /* clock_mono: nobody else can have the job before */
 
 	/* results */
 	struct part_found *found; /* one for each part */
@@ -103,6 +106,11 @@ void assembly_run(struct assembly *a, const struct assembly_places *places);
 
 /* True when the main thread asked to stop. */
 bool assembly_canceled(const struct assembly *a);
+
+/* Wait until the lease is known to be held at this moment, running the loop meanwhile. That is at once, unless the process slept or the database
+ * is away: then there is nobody to report to either. Returns 0, or EC_ECANCELED when the lease is lost or the main thread asked to stop. */
+int assembly_await_lease(const struct assembly *a, uv_loop_t *loop,
+			 struct error *err) EC_MUST_CHECK;
 
 /* Note that a chunk of a part cannot be used (from some point on). */
 void assembly_note_unusable(struct assembly *a, const struct chunk_name *chunk, uint32_t part,

@@ -28,7 +28,8 @@ struct jobs {
 	struct id owner; /* this process */
 	uv_async_t wake; /* a worker has ended something */
 	bool claiming;
-	bool claim_again; /* asked for while a claim was under way */
+	uint64_t claimed_ms; /* clock_mono: when the claim under way was sent */
+	bool claim_again;    /* asked for while a claim was under way */
 	bool stopping;
 	uint32_t loose; /* operations under way that no slot waits for: refusals, renewals */
 	jobs_stopped_cb stopped_cb;
@@ -232,6 +233,8 @@ static void begin(struct jobs *j, const struct jq_claim *claim)
 		refuse(j, claim, &err);
 		return;
 	}
+	atomic_store_explicit(&s->assembly->leased_until_ms, j->claimed_ms + j->config.lease_ms,
+			      memory_order_relaxed);
 	s->taken = true;
 	s->began_ms = clock_mono_now_ms();
 	job_log_claimed(s->assembly);
@@ -262,6 +265,7 @@ void jobs_claim(struct jobs *j)
 	if (j->stopping || j->claiming || free == 0)
 		return;
 	j->claiming = true;
+	j->claimed_ms = clock_mono_now_ms();
 	jq_claim(j->jq, &j->owner, free, j->config.lease_ms, on_claims, j);
 }
 
@@ -271,7 +275,17 @@ void jobs_claim(struct jobs *j)
 struct renewal {
 	struct slot *slot;
 	struct jq_lease lease;
+	uint64_t sent_ms; /* clock_mono */
 };
+
+/* Is it for the job that the slot has now? */
+static bool renewal_is_current(const struct renewal *renewal)
+{
+	const struct slot *s = renewal->slot;
+
+	return s->taken && id_equal(&s->assembly->lease.pcap, &renewal->lease.pcap) &&
+	       s->assembly->lease.fence == renewal->lease.fence;
+}
 
 static void on_renewed(void *arg, const struct error *err)
 {
@@ -280,9 +294,11 @@ static void on_renewed(void *arg, const struct error *err)
 	struct jobs *j = s->jobs;
 
 	/* Any other error is the database's; the lease may run out, and then this comes next time. */
-	if (err && err->code == EC_ECONFLICT && s->taken && !s->reporting &&
-	    id_equal(&s->assembly->lease.pcap, &renewal->lease.pcap) &&
-	    s->assembly->lease.fence == renewal->lease.fence) {
+	if (!err && renewal_is_current(renewal)) {
+		atomic_store_explicit(&s->assembly->leased_until_ms,
+				      renewal->sent_ms + j->config.lease_ms, memory_order_relaxed);
+	} else if (err && err->code == EC_ECONFLICT && !s->reporting &&
+		   renewal_is_current(renewal)) {
 		s->lost = true;
 		atomic_store_explicit(&s->assembly->cancel, true, memory_order_relaxed);
 		if (s->ended)
@@ -301,7 +317,8 @@ void jobs_renew(struct jobs *j)
 		struct renewal *renewal = calloc(1, sizeof(*renewal));
 		if (!renewal)
 			continue; /* the next one comes in time */
-		*renewal = (struct renewal){.slot = s, .lease = s->assembly->lease};
+		*renewal = (struct renewal){
+			.slot = s, .lease = s->assembly->lease, .sent_ms = clock_mono_now_ms()};
 		j->loose++;
 		jq_lease_renew(j->jq, &renewal->lease, j->config.lease_ms, on_renewed, renewal);
 	}

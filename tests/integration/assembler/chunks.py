@@ -18,10 +18,10 @@ def _option(code, value):
     return struct.pack("<HH", code, len(value)) + value + bytes(-len(value) % 4)
 
 
-def _head(interface, link_type):
+def _head(interface, link_type, snaplen):
     section = struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)
     options = _option(2, interface.encode()) + _option(9, b"\x09") + bytes(4)
-    return _block(0x0A0D0D0A, section) + _block(1, struct.pack("<HHI", link_type, 0, 160) + options)
+    return _block(0x0A0D0D0A, section) + _block(1, struct.pack("<HHI", link_type, 0, snaplen) + options)
 
 
 def _checksum(header):
@@ -45,9 +45,9 @@ def number_of(data):
     return struct.unpack_from("!H", data, 34)[0]
 
 
-def chunk(packets, interface="eth0", link_type=1):
+def chunk(packets, interface="eth0", link_type=1, snaplen=160):
     """A chunk of (time in ns, bytes) in the order given."""
-    out = [_head(interface, link_type)]
+    out = [_head(interface, link_type, snaplen)]
     for time_ns, data in packets:
         head = struct.pack("<IIIII", 0, time_ns >> 32, time_ns & 0xFFFFFFFF, len(data), len(data))
         out.append(_block(6, head + data + bytes(-len(data) % 4)))

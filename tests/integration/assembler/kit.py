@@ -85,9 +85,9 @@ class Host:
 class Job:
     """A job whose parts have ended, in the database and in the store."""
 
-    def __init__(self, world, hosts, limit=10000, filter_v1="{}", unrestricted=True, prefixes=()):
+    def __init__(self, world, hosts, limit=10000, filter_v1="{}", unrestricted=True, prefixes=(), **columns):
         self.world, self.hosts, self.id, self.account = world, hosts, new_id(), secrets.token_hex(16)
-        self.limit, self.filter_v1 = limit, filter_v1
+        self.limit, self.filter_v1, self.columns = limit, filter_v1, {"type": "simple", **columns}
         text = "INSERT INTO accounts (id, name, unrestricted) VALUES ('%s', '%s', %s);" % (
             self.account, self.account, unrestricted)
         for prefix in prefixes:
@@ -101,12 +101,14 @@ class Job:
 
     def _insert(self):
         n = len(self.hosts)
-        return """INSERT INTO pcaps (account_id, id, type, system, time_limit_s, packet_limit, filter,
+        return """INSERT INTO pcaps (account_id, id, system, time_limit_s, packet_limit, filter,
             selection_method, selection_interval, selection_space, selection_probability_ppb,
-            selection_secret, submitted, deadline, stage, parts_total, parts_assigned)
-            VALUES ('%s', '%s', 'simple', 'magic-transit', 10, %d, '%s', 'none', 0, 0, 0,
+            selection_secret, submitted, deadline, stage, parts_total, parts_assigned, %s)
+            VALUES ('%s', '%s', 'magic-transit', 10, %s, '%s', 'none', 0, 0, 0,
             decode(repeat('00', 16), 'hex'), now() - interval '20 s', now() + interval '20 s',
-            'capturing', %d, %d);""" % (self.account, self.id, self.limit, self.filter_v1, n, n)
+            'capturing', %d, %d, %s);""" % (
+            ", ".join(self.columns), self.account, self.id, self.limit or "NULL", self.filter_v1, n, n,
+            ", ".join("'%s'" % value for value in self.columns.values()))
 
     def _insert_part(self, host):
         columns = dict(host.columns, state=host.state, reason=host.reason)
