@@ -4,7 +4,6 @@ import subprocess
 import time
 
 import pytest
-from edgecap_lab import TOP
 from numbered import check_all, numbers
 from pcap_read import read_pcap, read_pcapng
 
@@ -84,15 +83,8 @@ def test_two_jobs_with_the_same_filter(lab):
 
 def shifted(lab, number, seconds):
     """Restart sampler edge-<number> as a host whose clock is wrong: its system time and its packets' time stamps."""
-    library = lab.dir / "clock_shift.so"
-    source = TOP / "tests/support/clock_shift.c"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
     sampler = lab.samplers[number - 1]
-    preload = str(library)
-    if lab.sanitizer() == "asan":  # the sanitizer's library has to be the first
-        found = subprocess.run(["cc", "-print-file-name=libasan.so"], capture_output=True, text=True)
-        preload = found.stdout.strip() + ":" + preload
-    sampler.env.update(LD_PRELOAD=preload, CLOCK_SHIFT_S=str(seconds))
+    sampler.env.update(lab.wrong_clock(seconds))
     sampler.restart()
 
 

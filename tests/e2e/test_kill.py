@@ -4,22 +4,16 @@ Number 7 of what must be shown. Packets with known numbers flow all the time; wh
 what was sent while its parts had their windows open. EDGECAP_TEST_ROUNDS or --rounds asks for more than 20 rounds.
 """
 
-import datetime
 import time
 
 import pytest
-from edgecap_lab import await_true
-from numbered import check_window, numbers
+from kill_rounds import check_exact, check_named, claimant
+from numbered import numbers
 
 UDP = {"source_address": "1.2.3.4", "destination_address": "5.6.7.8", "protocol": 17}
 VICTIMS = ("api", "assembler", "sampler", "database", "assembler at work")
-CHUNK_S = 1.5  # a chunk is closed after 1 s and kept on the host's disk: what a kill may cost
 GRACE_S = 30  # after the window (ARCHITECTURE.md)
 ASSEMBLY_S = 20  # a lease that has to run out, and the merge
-
-
-def nanoseconds(text):
-    return int(datetime.datetime.fromisoformat(text).timestamp() * 10**6) * 1000
 
 
 class Round:
@@ -46,7 +40,7 @@ class Round:
             lab.database_start()
             return
         if self.victim == "assembler at work":
-            program = self.claimant()
+            program = claimant(lab, self.jobs, 20)
         else:
             kinds = {"api": lab.apis, "assembler": lab.assemblers, "sampler": lab.samplers}
             program = self.rng.choice(kinds[self.victim])
@@ -55,17 +49,6 @@ class Round:
         program.kill()
         time.sleep(pause)
         program.start()
-
-    def claimant(self):
-        """The assembler that has just claimed one of our jobs."""
-        def find():
-            for assembler in self.lab.assemblers:
-                text = assembler.log_text()
-                if any("job-claimed" in line and job in line for job in self.jobs for line in text.splitlines()):
-                    return assembler
-            return None
-
-        return await_true("one of the jobs is claimed", 20, find, 0.001)
 
     def run(self):
         self.submit()
@@ -79,38 +62,7 @@ class Round:
             if self.killed_edge is None:
                 assert seen["samplers"]["done"] == 3, "%s killed: %s" % (self.victim, seen)
             else:
-                self.check_sampler_killed(job, seen)
-
-    def check_sampler_killed(self, job, seen):
-        """The others are whole; a part of the killed one that did not get through is named."""
-        rows = self.lab.sql_json(
-            "SELECT sampler_name, state, reason FROM pcap_parts WHERE pcap_id = '%s'" % job
-        )
-        bad = [row for row in rows if row["state"] != "done"]
-        assert all(row["sampler_name"] == self.killed_edge.name for row in bad), rows
-        if bad:
-            assert bad[0]["reason"] in ("sampler_restarted", "silent"), bad
-            messages = self.tenants[0].call("GET", "/" + job).json()["messages"]
-            assert any(self.killed_edge.name in str(m) for m in messages), messages
-
-
-def check_exact(lab, tenant, job, sent, killed_ns):
-    """A part that is done has all of its window, by its own clock; one that failed has all but its open chunk."""
-    found = numbers(tenant.download(job, "pcapng"))
-    for part in lab.sql_json("SELECT * FROM pcap_parts WHERE pcap_id = '%s'" % job):
-        print(job, part["sampler_name"], part["state"], part["reason"], part["packets_stored"])
-        stream = int(part["sampler_name"].removeprefix("edge-")) - 1
-        if not part["started"]:
-            assert part["state"] != "done" or part["captured"] == 0
-            continue
-        taken, times = found.get(stream, []), sent[stream]
-        start_ns = nanoseconds(part["started"])
-        if part["state"] == "done":
-            check_window(taken, times, start_ns, nanoseconds(part["ended"]))
-        else:
-            until_ns = killed_ns - int(CHUNK_S * 10**9)
-            kept = [n for n in taken if times[n][1] <= until_ns]
-            check_window(kept, times, start_ns, until_ns)
+                check_named(self.lab, self.tenants[0], job, self.killed_edge)
 
 
 @pytest.mark.lab(edges=3, apis=2, assemblers=2)
@@ -129,4 +81,4 @@ def test_kill_nine_rounds(lab, rng, request):
         jobs += [(job, one.killed_ns) for job in one.jobs]
     sent = source.stop()
     for job, killed_ns in jobs:
-        check_exact(lab, tenants[0], job, sent, killed_ns)
+        check_exact(lab, job, numbers(tenants[0].download(job, "pcapng")), sent, killed_ns)

@@ -23,6 +23,7 @@ import ledger
 from edgecap_client import Client
 from s3_client import REGION
 from s3_server import S3Server
+from tcp_gate import Gate
 
 TOP = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("EDGECAP_BIN_DIR") or TOP / "build/dev/bin").resolve()
@@ -121,10 +122,11 @@ class Program:
 class Lab:
     """The programs and the network. Use as a context manager, or call close().
 
-    storage: "file" or "s3". buckets: tenants may have buckets, at the private S3 server.
+    storage: "file" or "s3". buckets: tenants may have buckets, at the private S3 server. gates: one in front of the service's store on S3
+    (store_gate) and one in front of the buckets (bucket_gate).
     """
 
-    def __init__(self, edges=3, apis=1, assemblers=1, env=None, storage="file", buckets=False):
+    def __init__(self, edges=3, apis=1, assemblers=1, env=None, storage="file", buckets=False, gates=False):
         sweep()
         self.dir = Path(tempfile.mkdtemp(prefix="edgecap-e2e.%d." % os.getpid()))
         self.dir.chmod(0o755)
@@ -132,6 +134,7 @@ class Lab:
         self.programs, self.checked, self.killed = {}, set(), set()
         self.accounts, self.sources, self.slot, self.failed = [], [], None, False
         self.storage, self.buckets, self.s3 = storage, buckets, None
+        self.gates, self.store_gate, self.bucket_gate = gates, None, None
         try:
             self._up(edges, apis, assemblers)
         except BaseException:
@@ -167,6 +170,9 @@ class Lab:
         self.address = "100.127.%d.1" % self.slot
         if self.storage == "s3" or self.buckets:  # where samplers reach it, too
             self.s3 = S3Server(self.dir / "log", self.address)
+        if self.gates:
+            self.store_gate, self.bucket_gate = (Gate(self.s3.variables["endpoint"]) for _ in range(2))
+            self.s3.store_endpoint, self.s3.bucket_endpoint = self.store_gate.endpoint, self.bucket_gate.endpoint
         (self.dir / "signing").write_text(secrets.token_hex(32) + "\n")
         (self.dir / "signing").chmod(0o600)
         self.edge_port, self.apis, self.assemblers, self.samplers = free_port(self.address), [], [], []
@@ -296,7 +302,7 @@ class Lab:
     def destination(self, directory, bucket=None):
         """A destination_conf of a tenant's at the private S3 server; bucket: one of s3.make_bucket."""
         bucket = bucket or self.s3.variables["bucket"]
-        return "s3://%s/%s?region=%s&endpoint=%s" % (bucket, directory, REGION, self.s3.variables["endpoint"])
+        return "s3://%s/%s?region=%s&endpoint=%s" % (bucket, directory, REGION, self.s3.bucket_endpoint)
 
     def bucket(self, tenant, name="tenant-bucket", directory="dir"):
         """A new bucket, added and proved to be the tenant's; its destination_conf."""
@@ -311,6 +317,22 @@ class Lab:
         stem = "/".join(part for part in (path.path.strip("/"), "pcap_" + job) if part)
         pcap, manifest = (self.s3.read(stem + end, path.netloc) for end in (".pcap", ".json"))
         return pcap, json.loads(manifest)
+
+    def wrong_clock(self, seconds, ours=True):
+        """Variables for a program, ours or another, that is to run with a clock which is so far ahead (clock_shift.c)."""
+        library = self.dir / "clock_shift.so"
+        source = TOP / "tests/support/clock_shift.c"
+        if not library.exists():
+            subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+        preload = str(library)
+        if ours and self.sanitizer() == "asan":  # the sanitizer's library has to be the first
+            found = subprocess.run(["cc", "-print-file-name=libasan.so"], capture_output=True, text=True)
+            preload = found.stdout.strip() + ":" + preload
+        return {"LD_PRELOAD": preload, "CLOCK_SHIFT_S": str(seconds)}
+
+    def edge_address(self, sampler):
+        """Where a sampler's own connections come from."""
+        return "100.127.%d.%d" % (self.slot, 11 + self.samplers.index(sampler))
 
     def edge_link(self, number, up):
         """Cut edge-<number> off from the API, or join it again."""
@@ -383,6 +405,8 @@ class Lab:
                 problems.append(str(error))
             if REPORTS.search(program.log_text()):
                 problems.append("%s reported: see its log" % program.name)
+        for gate in filter(None, (self.store_gate, self.bucket_gate)):
+            gate.close()
         if self.s3:
             self.s3.close()
         self.shell('process_stop database QUIT 50; slot_release "$RUN"')

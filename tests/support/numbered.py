@@ -23,8 +23,8 @@ def numbers_of(packets):
     return found
 
 
-def check_whole(pcap, source):
-    """A file's bytes have every packet that a finished PacketSource has sent, byte for byte, once, and nothing else."""
+def whole_numbers(pcap, source):
+    """Numbers per stream of the packets in a file's bytes, each of them what a PacketSource sends, byte for byte."""
     packets, link_type = parse_pcap(pcap)
     assert link_type == LINK_ETHERNET
     found = {}
@@ -33,7 +33,12 @@ def check_whole(pcap, source):
         expected = packet_source.numbered_frame(source.streams[stream], stream, number)
         assert packet.data == expected and packet.wire_bytes == len(expected), "stream %d, number %d" % (stream, number)
         found.setdefault(stream, []).append(number)
-    check_all(found, source.sent)
+    return found
+
+
+def check_whole(pcap, source):
+    """A file's bytes have every packet that a finished PacketSource has sent, byte for byte, once, and nothing else."""
+    check_all(whole_numbers(pcap, source), source.sent)
 
 
 def check_all(found, sent):

@@ -61,17 +61,42 @@ def numbered_frame(spec, stream, number):
     return frame(spec, spec["source_port"] + number % spec["flows"], head.ljust(spec["bytes"], b"."))
 
 
+class Template:
+    """The frames of one flow of a stream: what changes from one to the next is the number and the checksum (RFC 1624)."""
+
+    def __init__(self, spec, stream, port_number):
+        self.frame = bytearray(numbered_frame(spec, stream, port_number))
+        at = 14 + (40 if ":" in spec["source"] else 20)
+        tcp = spec["protocol"] == TCP
+        self.number_at, self.checksum_at = at + (20 if tcp else 8) + 6, at + (16 if tcp else 6)
+        (checksum_now,) = struct.unpack_from("!H", self.frame, self.checksum_at)
+        self.sum = (~checksum_now & 0xFFFF) - (port_number >> 16) - (port_number & 0xFFFF)
+
+    def numbered(self, number):
+        """The frame of a number of this flow; good until the next call."""
+        total = self.sum + (number >> 16) + (number & 0xFFFF)
+        total = (total & 0xFFFF) + (total >> 16)
+        total = (total & 0xFFFF) + (total >> 16)
+        struct.pack_into("!I", self.frame, self.number_at, number)
+        struct.pack_into("!H", self.frame, self.checksum_at, (~total & 0xFFFF) or 0xFFFF)
+        return self.frame
+
+
 class Stream:
     """One numbered stream to one edge host."""
 
     def __init__(self, number, spec):
-        self.spec, self.number, self.times = spec, number, []
+        self.spec, self.number, self.times, self.templates = spec, number, [], {}
         self.gap_s = 1 / spec["rate_per_s"]
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.socket.bind((spec["device"], 0))
 
     def send(self):
-        data = numbered_frame(self.spec, self.number, len(self.times))
+        number = len(self.times)
+        flow = number % self.spec["flows"]
+        if flow not in self.templates:
+            self.templates[flow] = Template(self.spec, self.number, number)
+        data = self.templates[flow].numbered(number)
         before = time.time_ns()
         self.socket.send(data)
         self.times.append((before, time.time_ns()))

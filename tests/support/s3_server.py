@@ -35,14 +35,17 @@ class S3Server:
             assert self.process.poll() is None and time.monotonic() < end, self.log_text()
             time.sleep(0.05)
         self.variables = json.loads(told.read_text())
+        # what programs are told: a test may put something in between
+        self.store_endpoint = self.bucket_endpoint = self.variables["endpoint"]
 
     def log_text(self):
         return (self.folder / "with-s3.log").read_text(errors="replace")
 
-    def _secret_file(self, name, secret):
+    def _file_once(self, name, text):
+        """Its path. Written once: programs that were told of it may be reading it."""
         path = self.folder / name
         if not path.exists():
-            path.write_text(secret + "\n")
+            path.write_text(text + "\n")
             path.chmod(0o600)
         return str(path)
 
@@ -50,22 +53,21 @@ class S3Server:
         """What a program of ours is told; the secret is in a file."""
         return {
             "EDGECAP_STORAGE": "s3://%s/%s?endpoint=%s&plaintext=yes&stall=5s"
-            % (self.variables["bucket"], prefix, self.variables["endpoint"]),
+            % (self.variables["bucket"], prefix, self.store_endpoint),
             "EDGECAP_S3_ACCESS_KEY_ID": self.variables["access_key"],
-            "EDGECAP_S3_SECRET_ACCESS_KEY_FILE": self._secret_file("s3-secret", self.variables["secret_key"]),
+            "EDGECAP_S3_SECRET_ACCESS_KEY_FILE": self._file_once("s3-secret", self.variables["secret_key"]),
         }
 
     def bucket_settings(self):
         """What programs are told for tenants' buckets to be here."""
-        entries = self.folder / "buckets.json"
-        entries.write_text(json.dumps([{
-            "scheme": "s3", "endpoint": self.variables["endpoint"], "private": True, "plaintext": True,
+        entries = json.dumps([{
+            "scheme": "s3", "endpoint": self.bucket_endpoint, "private": True, "plaintext": True,
             "access_key_id": self.variables["access_key"],
-            "secret_access_key_file": self._secret_file("s3-secret", self.variables["secret_key"]),
-        }]))  # fmt: skip
+            "secret_access_key_file": self._file_once("s3-secret", self.variables["secret_key"]),
+        }])  # fmt: skip
         return {
-            "EDGECAP_BUCKETS_FILE": str(entries),
-            "EDGECAP_BUCKET_SECRET_FILE": self._secret_file("bucket-secret", secrets.token_hex(32)),
+            "EDGECAP_BUCKETS_FILE": self._file_once("buckets.json", entries),
+            "EDGECAP_BUCKET_SECRET_FILE": self._file_once("bucket-secret", secrets.token_hex(32)),
         }
 
     @property
@@ -96,11 +98,11 @@ class S3Server:
         assert answer.status_code == 200, answer.text
         return sorted(re.findall("<Key>([^<]*)</Key>", answer.text))
 
-    def control(self, *words):
-        """A command of with-s3's control program; its output."""
+    def control(self, *words, env=None):
+        """A command of with-s3's control program; its output. env: more variables."""
         return subprocess.run(
             [self.variables["ctl"], *words], check=True, capture_output=True, text=True,
-            env={**os.environ, "EDGECAP_TEST_S3_BUCKET": self.variables["bucket"]},
+            env={**os.environ, "EDGECAP_TEST_S3_BUCKET": self.variables["bucket"], **(env or {})},
         ).stdout  # fmt: skip
 
     def keys(self):

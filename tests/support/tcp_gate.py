@@ -20,7 +20,7 @@ class Gate:
         self.endpoint = "http://%s:%d" % self.listener.getsockname()[:2]
         self.changed = threading.Condition()
         self.left = None  # bytes that may pass; None: all
-        self.waiting = 0  # connections with bytes that may not
+        self.waiting = []  # addresses of clients with bytes that may not
         self.pairs = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -34,10 +34,10 @@ class Gate:
             self.left = None
             self.changed.notify_all()
 
-    def is_holding(self):
-        """Does anybody have more to send than may pass?"""
+    def holds(self, *addresses):
+        """The addresses, of these or any, of clients that have more to send than may pass."""
         with self.changed:
-            return self.waiting > 0
+            return [one for one in self.waiting if not addresses or one in addresses]
 
     def cut(self):
         """Break all connections; what was held back is lost. The gate is open afterwards."""
@@ -63,12 +63,12 @@ class Gate:
     def _accept(self):
         while True:
             try:
-                client, _ = self.listener.accept()
+                client, peer = self.listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+            threading.Thread(target=self._serve, args=(client, peer[0]), daemon=True).start()
 
-    def _serve(self, client):
+    def _serve(self, client, peer):
         try:
             server = socket.create_connection(self.target, timeout=10)
         except OSError:  # nobody is there: so it is for the client
@@ -78,33 +78,32 @@ class Gate:
         pair = (client, server)
         with self.changed:
             self.pairs.add(pair)
-        back = threading.Thread(target=self._pass, args=(server, client, None), daemon=True)
+        back = threading.Thread(target=self._pass, args=(server, client, lambda n: True), daemon=True)
         back.start()
-        self._pass(client, server, pair)
+        self._pass(client, server, lambda n: self._may_pass(pair, peer, n))
         back.join()
         with self.changed:
             self.pairs.discard(pair)
         client.close()
         server.close()
 
-    def _pass(self, source, target, held):
-        """held: the pair whose bytes count, on the way to the server."""
+    def _pass(self, source, target, may_pass):
         try:
             while data := source.recv(PIECE):
-                if held and not self._may_pass(held, len(data)):
+                if not may_pass(len(data)):
                     break
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
         except OSError:
             self._end((source, target))
 
-    def _may_pass(self, pair, n):
+    def _may_pass(self, pair, peer, n):
         """Wait until n bytes may; False when the connection was cut meanwhile."""
         with self.changed:
             if self.left is not None and self.left < n:
-                self.waiting += 1
+                self.waiting.append(peer)
                 self.changed.wait_for(lambda: self.left is None or self.left >= n or pair not in self.pairs)
-                self.waiting -= 1
+                self.waiting.remove(peer)
             if self.left is not None:
                 self.left -= n
             return pair in self.pairs

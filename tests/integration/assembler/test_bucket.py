@@ -30,7 +30,7 @@ def in_the_middle(bucket, seen=()):
     """Wait until an upload, none of those, is held by the gate; all uploads."""
     def began():
         uploads = bucket.uploads()
-        return bucket.gate.is_holding() and set(uploads) - set(seen) and uploads
+        return bucket.gate.holds() and set(uploads) - set(seen) and uploads
 
     return await_true("an upload is under way", 30, began)
 
@@ -105,7 +105,7 @@ def test_an_upload_that_cannot_be_looked_for(world, bucket):
     bucket.deny("ListBucketMultipartUploads")
     job = FullJob(world, bucket)
     killed = world.assembler(LEASE="1s", **bucket.settings())
-    await_true("it writes", 30, bucket.gate.is_holding)
+    await_true("it writes", 30, bucket.gate.holds)
     killed.kill()
     bucket.gate.cut()
     world.assembler(**bucket.settings())
