@@ -179,6 +179,15 @@ bool chunk_share_allows(const struct chunk_pool *pool, const struct chunk_share 
 				 (uint64_t)CHUNK_BLOCK_BYTES_MIN << order_of(bytes));
 }
 
+bool chunk_share_has_plenty(const struct chunk_pool *pool, const struct chunk_share *share,
+			    size_t bytes, size_t instead_bytes)
+{
+	uint64_t left = ((uint64_t)pool->pages << MIN_SHIFT) - (pool->used_bytes - instead_bytes);
+	uint64_t more = 2 * ((uint64_t)CHUNK_BLOCK_BYTES_MIN << order_of(bytes));
+
+	return more <= left && share->held_bytes - instead_bytes + more <= left - more;
+}
+
 void *chunk_pool_take(struct chunk_pool *pool, struct chunk_share *share, size_t bytes)
 {
 	if (bytes > CHUNK_BLOCK_BYTES_MAX)

@@ -43,6 +43,11 @@ uint64_t chunk_share_bytes(const struct chunk_share *share);
 bool chunk_share_allows(const struct chunk_pool *pool, const struct chunk_share *share,
 			size_t bytes, size_t instead_bytes);
 
+/* Is there room in plenty: could share take two blocks of at least bytes in place of one of instead_bytes (0: none), and would then hold no more
+ * than what is still free? Who takes large blocks only then has the next one when it needs it, and leaves small ones for a pinch. */
+bool chunk_share_has_plenty(const struct chunk_pool *pool, const struct chunk_share *share,
+			    size_t bytes, size_t instead_bytes);
+
 /* Take a block of at least bytes; its size is bytes rounded up to a power of two, CHUNK_BLOCK_BYTES_MIN at least.
  * share: that it is counted for; what is fair is the caller's business. bytes: 1..CHUNK_BLOCK_BYTES_MAX (more gives NULL). NULL when no
  * such block is free. The content is undefined. */

@@ -5,8 +5,10 @@
 #include "base/error.h"
 #include "base/limits.h"
 
-/* The head holds four texts of PCAPNG_TEXT_MAX at most. */
-enum { HEAD_BYTES_MAX = 5 * PCAPNG_TEXT_MAX };
+enum {
+	HEAD_BYTES_MAX = 5 * PCAPNG_TEXT_MAX,    /* the head holds four texts at most */
+	MODEST_BYTES = LIMIT_SIMPLE_CHUNK_BYTES, /* shorter chunks cost more than they save */
+};
 
 _Static_assert(sizeof(struct chunk) + LIMIT_CHUNK_BYTES <= CHUNK_BLOCK_BYTES_MAX, "chunks fit");
 _Static_assert((uint64_t)HEAD_BYTES_MAX + PCAPNG_BLOCK_MAX < LIMIT_CHUNK_BYTES, "a packet fits");
@@ -80,6 +82,15 @@ static size_t bytes_with(const struct chunk_writer *w, const struct pcapng_packe
 	return n + pcapng_packet_bytes(p->data.n) + CHUNK_TRAILER_BYTES;
 }
 
+/* Is a block for bytes of file, in place of one of instead_bytes, not too large? A writer without room for the next one has to wait until this one is on the disk,
+ * and loses all packets meanwhile. */
+static bool block_is_modest(const struct chunk_writer *w, const struct chunk_pool *pool,
+			    size_t bytes, size_t instead_bytes)
+{
+	return bytes <= MODEST_BYTES ||
+	       chunk_share_has_plenty(pool, w->share, sizeof(struct chunk) + bytes, instead_bytes);
+}
+
 /* Take a block for need_bytes of file, rather one of want_bytes, in place of one of instead_bytes. NULL when there is neither, and, for one who has
  * others, when the one that is wanted would not be fair: small ones would be cheap to get and dear to keep. */
 static void *block_take(struct chunk_writer *w, struct chunk_pool *pool, size_t want_bytes,
@@ -88,8 +99,8 @@ static void *block_take(struct chunk_writer *w, struct chunk_pool *pool, size_t 
 	void *block = NULL;
 
 	want_bytes = max_size(want_bytes, need_bytes);
-	if (!w->share)
-		w->share = chunk_share_open(pool);
+	while (!block_is_modest(w, pool, want_bytes, instead_bytes) && want_bytes / 2 >= need_bytes)
+		want_bytes /= 2;
 	if (!chunk_share_allows(pool, w->share, sizeof(struct chunk) + want_bytes, instead_bytes)) {
 		if (chunk_share_bytes(w->share) > 0)
 			return NULL;
@@ -106,6 +117,8 @@ static int writer_begin(struct chunk_writer *w, struct chunk_pool *pool, size_t 
 {
 	if (w->chunks_max && w->chunks == w->chunks_max)
 		return EC_ELIMIT;
+	if (!w->share)
+		w->share = chunk_share_open(pool);
 	void *block = block_take(w, pool, min_size(w->hint_bytes, w->bytes_max), need_bytes, 0);
 	if (!block)
 		return EC_ELIMIT;
@@ -122,9 +135,12 @@ static int writer_grow(struct chunk_writer *w, struct chunk_pool *pool, size_t w
 		       size_t need_bytes)
 {
 	struct chunk *old = w->open;
-	void *block =
-		block_take(w, pool, want_bytes, need_bytes, chunk_pool_block_bytes(pool, old));
+	size_t instead = chunk_pool_block_bytes(pool, old);
+	void *block = NULL;
 
+	want_bytes = max_size(want_bytes, need_bytes);
+	if (block_is_modest(w, pool, want_bytes, instead))
+		block = block_take(w, pool, want_bytes, need_bytes, instead);
 	if (!block)
 		return EC_ELIMIT;
 	struct chunk *grown = block;

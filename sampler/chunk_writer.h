@@ -4,7 +4,8 @@
  * block that is as large as the chunk before it was, and moves to larger ones as it grows. It is closed before a packet that would make it
  * longer than chunk_bytes, when it is too old, and when there is no larger block for it, or none that would be fair to other writers
  * (chunk_share_allows). Then packets are refused until a block of the size that was wanted is fair again, rather than kept in many
- * small chunks. A finished chunk belongs to
+ * small chunks. Blocks above 256 KiB are taken only out of plenty (chunk_share_has_plenty): in a small pool, or beside others, a job of large chunks makes
+ * smaller ones, and goes on while they are on their way. A finished chunk belongs to
  * the caller, who gives its block back to the pool. A chunk is never longer than chunk_bytes unless it
  * holds a single packet that needs more.
  */

@@ -333,6 +333,86 @@ static void test_one_takes_all(void **state)
 	chunk_pool_free(pool);
 }
 
+/* Packets of 1,000 bytes to writers in turn, bytes together. What they have finished is written slowly: away_bytes of it are always on the way. Nobody is refused
+ * anything. Returns how many chunks were made. */
+static size_t write_whole(struct chunk_pool *pool, struct chunk_writer *writers, size_t count,
+			  uint64_t bytes, uint64_t away_bytes)
+{
+	enum { AWAY_MAX = 4096 };
+	struct chunk *away[AWAY_MAX], *done;
+	uint8_t data[1000] = {0};
+	struct pcapng_packet p = {.ts_ns = 1, .wire_bytes = 1000, .data = {data, sizeof(data)}};
+	size_t first = 0, made = 0;
+	uint64_t n = 0;
+
+	for (uint64_t i = 0; i < bytes / sizeof(data); i++) {
+		struct chunk_writer *w = &writers[i % count];
+		if (chunk_writer_add(w, pool, &p, 0, &done) < 0)
+			fail_msg("packet %zu of %zu writers is refused, %zu bytes are used",
+				 (size_t)i, count, (size_t)chunk_pool_used_bytes(pool));
+		if (done) {
+			n += chunk_bytes(done).n;
+			away[made++ % AWAY_MAX] = done;
+		}
+		for (; n > away_bytes; first++) {
+			n -= chunk_bytes(away[first % AWAY_MAX]).n;
+			chunk_pool_give(pool, away[first % AWAY_MAX]);
+		}
+	}
+	for (; first < made; first++)
+		chunk_pool_give(pool, away[first % AWAY_MAX]);
+	return made;
+}
+
+/* A job of large chunks is not refused while its last chunk is on its way to the disk, however small the memory of its stream: many capture threads, many
+ * interfaces. Its chunks are as large as that allows. */
+static void test_large_chunks_in_little_memory(void **state)
+{
+	enum { MIB = 1024 * 1024, BYTES = 200 * MIB };
+	static const uint32_t pools_mib[] = {64, 32, 16, 8, 4, 2};
+	struct chunk_settings settings = plain;
+	(void)state;
+
+	settings.chunk_bytes = LIMIT_FULL_CHUNK_BYTES;
+	for (size_t i = 0; i < ARRAY_LEN(pools_mib); i++) {
+		uint64_t bytes = (uint64_t)pools_mib[i] * MIB;
+		struct chunk_pool *pool = chunk_pool_new(bytes, SHARES_MAX);
+		struct chunk_writer w = writer_of(&settings);
+		size_t made = write_whole(pool, &w, 1, BYTES, bytes / 4);
+		uint64_t expected =
+			bytes / 8 < LIMIT_FULL_CHUNK_BYTES ? bytes / 8 : LIMIT_FULL_CHUNK_BYTES;
+		assert_true(made <= BYTES / expected * 21 / 20 + 1);
+		chunk_pool_give(pool, chunk_writer_close(&w));
+		chunk_writer_leave(&w, pool);
+		chunk_writer_fini(&w);
+		chunk_pool_free(pool);
+	}
+}
+
+/* The same of several such jobs together: the more there are, the smaller their chunks. */
+static void test_large_chunks_of_many(void **state)
+{
+	enum { MIB = 1024 * 1024, WRITERS_MAX = 16 };
+	struct chunk_settings settings = plain;
+	struct chunk_writer w[WRITERS_MAX];
+	(void)state;
+
+	settings.chunk_bytes = LIMIT_FULL_CHUNK_BYTES;
+	for (size_t count = 2; count <= WRITERS_MAX; count *= 2) {
+		struct chunk_pool *pool = chunk_pool_new(64 * MIB, WRITERS_MAX);
+		for (size_t i = 0; i < count; i++)
+			w[i] = writer_of(&settings);
+		size_t made = write_whole(pool, w, count, 500 * MIB, 16 * MIB);
+		assert_true(made <= 500);
+		for (size_t i = 0; i < count; i++) {
+			chunk_pool_give(pool, chunk_writer_close(&w[i]));
+			chunk_writer_leave(&w[i], pool);
+			chunk_writer_fini(&w[i]);
+		}
+		chunk_pool_free(pool);
+	}
+}
+
 static void test_chunks_max(void **state)
 {
 	struct chunk_pool *pool = chunk_pool_new(POOL_BYTES, SHARES_MAX);
@@ -387,6 +467,8 @@ int main(void)
 		cmocka_unit_test(test_large_packet),
 		cmocka_unit_test(test_pool_exhausted),
 		cmocka_unit_test(test_one_takes_all),
+		cmocka_unit_test(test_large_chunks_in_little_memory),
+		cmocka_unit_test(test_large_chunks_of_many),
 		cmocka_unit_test(test_chunks_max),
 		cmocka_unit_test(test_block_follows_need),
 	};
