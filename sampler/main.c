@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,9 @@
 enum {
 	CA_FILE_BYTES_MAX = 4 * 1024 * 1024,
 	HELD_SHARE = 4, /* at most a quarter of the engine's buffers waits for uploads */
+	MAPPED_BYTES =
+		256 *
+		1024, /* memory of this size and more goes back to the system when it is freed */
 };
 
 struct program {
@@ -256,6 +260,8 @@ static int sample(struct program *p)
 
 	(void)umask(077);
 	(void)signal(SIGPIPE, SIG_IGN);
+	/* Fixed: else malloc learns from the first freed chunk to keep such memory, for each thread that has read one from the spool. */
+	(void)mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
 	p->signals_fd = end_signals_open(&err);
 	if (p->signals_fd < 0) {
 		(void)fprintf(stderr, "edgecap-sampler: %s\n", err.text);

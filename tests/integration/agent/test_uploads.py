@@ -1,9 +1,22 @@
 """Uploads and the spool, with a store that fails or is away: nothing that was kept is lost."""
 
 import time
+from pathlib import Path
 
 import pytest
+from conftest import FAKE
 from fake_api import check_whole, pcap
+
+
+def memory_mib(pid, what):
+    """A line of /proc/pid/status: VmRSS is resident memory now, VmHWM the most there was."""
+    text = Path("/proc/%d/status" % pid).read_text()
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith(what + ":")) / 1024
+
+
+def sanitized():
+    """Is it a sanitizer's build, whose memory is another?"""
+    return {"asan", "tsan"} & set(Path(FAKE).parts)
 
 
 @pytest.mark.parametrize("fault", [500, 503, 403, 410, "reset"])
@@ -91,3 +104,22 @@ def test_space_that_uploads_free_is_used_again(api, make_sampler):
     numbers = job.numbers()[0]
     assert numbers == sorted(set(numbers)) and len(numbers) == last["ledger"]["captured"]
     assert len(numbers) + last["ledger"]["dropped_spool"] == last["ledger"]["selected"]
+
+
+def test_a_backlog_is_read_back_in_little_memory(api, make_sampler):
+    """100 MiB in the spool: what is in memory of it at any moment is what the lanes upload, and afterwards nothing."""
+    buffers_mib, lanes_mib, program_mib = 16, 4 * 4, 16
+    sampler = make_sampler(fake_chunk_ms=30, fake_chunk_packets=1900, fake_packet_bytes=2000)
+    sampler.start(EDGECAP_BUFFER_BYTES="%dMiB" % buffers_mib)
+    api.put_fault = 503
+    job = api.post(pcap(), time_limit_s=60)
+    api.wait_state(job, "running")
+    api.wait(lambda: len(sampler.spooled()) >= 26, 30, "the spool does not fill")
+    api.stop_job(job)
+    api.wait_state(job, "ended")
+    api.put_fault = None
+    api.wait_state(job, "done", seconds=30)
+    check_whole(job)
+    if not sanitized():
+        assert memory_mib(sampler.process.pid, "VmHWM") <= buffers_mib + lanes_mib + program_mib
+        assert memory_mib(sampler.process.pid, "VmRSS") <= program_mib
