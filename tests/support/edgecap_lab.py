@@ -123,17 +123,17 @@ class Lab:
     """The programs and the network. Use as a context manager, or call close().
 
     storage: "file" or "s3". buckets: tenants may have buckets, at the private S3 server. gates: one in front of the service's store on S3
-    (store_gate) and one in front of the buckets (bucket_gate).
+    (store_gate) and one in front of the buckets (bucket_gate). colos: of the hosts, in turn.
     """
 
-    def __init__(self, edges=3, apis=1, assemblers=1, env=None, storage="file", buckets=False, gates=False):
+    def __init__(self, edges=3, apis=1, assemblers=1, env=None, storage="file", buckets=False, gates=False, colos=COLOS):
         sweep()
         self.dir = Path(tempfile.mkdtemp(prefix="edgecap-e2e.%d." % os.getpid()))
         self.dir.chmod(0o755)
         self.env, self.edges_count = dict(env or {}), edges
         self.programs, self.checked, self.killed = {}, set(), set()
         self.accounts, self.sources, self.slot, self.failed = [], [], None, False
-        self.storage, self.buckets, self.s3 = storage, buckets, None
+        self.storage, self.buckets, self.s3, self.colos = storage, buckets, None, colos
         self.gates, self.store_gate, self.bucket_gate = gates, None, None
         try:
             self._up(edges, apis, assemblers)
@@ -231,7 +231,7 @@ class Lab:
 
     def _add_sampler(self, number):
         i, name = number + 1, "edge-%d" % (number + 1)
-        made = self.admin("sampler", "create", "--name", name, "--colo", COLOS[number % 3])
+        made = self.admin("sampler", "create", "--name", name, "--colo", self.colos[number % len(self.colos)])
         token = self.dir / ("token-%d" % i)
         token.write_text(made["token"] + "\n")
         token.chmod(0o600)
