@@ -168,7 +168,6 @@ AS $$
 DECLARE
 	v_validated timestamptz;
 	v_next timestamptz;
-	v_next_full timestamptz;
 	v_running integer;
 	v_full integer;
 BEGIN
@@ -193,17 +192,15 @@ BEGIN
 		END IF;
 	END IF;
 
-	SELECT count(*), count(*) FILTER (WHERE p.type = 'full'),
-			min(p.submitted + make_interval(secs => p.time_limit_s)),
-			min(p.submitted + make_interval(secs => p.time_limit_s))
-				FILTER (WHERE p.type = 'full')
-		INTO v_running, v_full, v_next, v_next_full FROM pcaps p
+	SELECT count(*), count(*) FILTER (WHERE p.type = 'full') INTO v_running, v_full FROM pcaps p
 		WHERE p.account_id = p_account.id AND p.stage IN ('capturing', 'ready', 'assembling');
 	IF p_type = 'full' AND v_full >= p_account.full_running_max THEN
-		RETURN QUERY SELECT 'full_running', seconds_until(p_now, v_next_full),
+		v_next := room_at(p_account.id, true, v_full - p_account.full_running_max);
+		RETURN QUERY SELECT 'full_running', seconds_until(p_now, v_next),
 			p_account.full_running_max;
 		RETURN;
 	ELSIF v_running >= p_account.running_max THEN
+		v_next := room_at(p_account.id, false, v_running - p_account.running_max);
 		RETURN QUERY SELECT 'running', seconds_until(p_now, v_next), p_account.running_max;
 		RETURN;
 	END IF;
@@ -212,6 +209,17 @@ BEGIN
 		RETURN QUERY SELECT 'rate', seconds_until(p_now, v_next), p_account.collect_interval_s;
 	END IF;
 END
+$$;
+
+-- When the windows of so many jobs (full ones alone or all) will have ended that there is room for one more. p_too_many: how many
+-- run beyond the limit, because it was lowered.
+CREATE FUNCTION room_at(p_account uuid, p_full boolean, p_too_many integer) RETURNS timestamptz
+LANGUAGE sql STABLE
+AS $$
+	SELECT p.submitted + make_interval(secs => p.time_limit_s) FROM pcaps p
+		WHERE p.account_id = p_account AND p.stage IN ('capturing', 'ready', 'assembling')
+			AND (p.type = 'full' OR NOT p_full)
+		ORDER BY 1 OFFSET p_too_many LIMIT 1
 $$;
 
 -- As before, and the byte limit is a job's budget as well; a job may have either, both or none.

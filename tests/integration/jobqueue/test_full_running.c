@@ -106,7 +106,7 @@ static void assert_refused(struct kit *k, struct jq_submit request, enum jq_subm
 	assert_in_range(s.retry_after_s, retry_after_s > 5 ? retry_after_s - 5 : 1, retry_after_s);
 }
 
-/* Retry-After is when the first of the jobs that are in the way will have ended, at least 1. */
+/* Retry-After is when as many of the jobs that are in the way will have ended as must, at least 1. */
 static void test_retry_after(void **state)
 {
 	struct kit *k = *state;
@@ -119,12 +119,19 @@ static void test_retry_after(void **state)
 	submit_before(k, full, 86400, 0);
 	submit_before(k, full, 5000, 1000);
 	assert_refused(k, full, JQ_SUBMIT_FULL_RUNNING, 4000);
+	/* a limit that was lowered meanwhile: both must end */
+	kit_sql(k, "UPDATE accounts SET full_running_max = 1 WHERE id = '%s'", account.hex);
+	assert_refused(k, full, JQ_SUBMIT_FULL_RUNNING, 86400);
+	kit_sql(k, "UPDATE accounts SET full_running_max = 2 WHERE id = '%s'", account.hex);
 	submit_before(k, simple, 300, 100);
 	/* a simple one that ends makes no room for a full one here, but for a simple one it does */
 	assert_refused(k, full, JQ_SUBMIT_FULL_RUNNING, 4000);
 	assert_refused(k, simple, JQ_SUBMIT_RUNNING, 200);
 	kit_sql(k, "UPDATE accounts SET full_running_max = 3 WHERE id = '%s'", account.hex);
 	assert_refused(k, full, JQ_SUBMIT_RUNNING, 200);
+	kit_sql(k, "UPDATE accounts SET running_max = 2 WHERE id = '%s'", account.hex);
+	assert_refused(k, simple, JQ_SUBMIT_RUNNING, 4000);
+	assert_refused(k, full, JQ_SUBMIT_RUNNING, 4000);
 	/* nothing but simple ones in the way of a full one */
 	kit_sql(k, "UPDATE accounts SET running_max = 1 WHERE id = '%s'", account.hex);
 	kit_sql(k, "DELETE FROM pcaps WHERE account_id = '%s' AND type = 'full'", account.hex);
