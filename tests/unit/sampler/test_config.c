@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "packet/pcapng.h"
+#include "sampler/fair_share.h"
 #include "tests/support/unit.h"
 
 enum { ARGS_MAX = 32 };
@@ -45,7 +47,7 @@ static void test_defaults(void **state)
 	assert_int_equal(c.interface_count, 1);
 	assert_string_equal(c.interface_names[0], "eth0");
 	assert_int_equal(c.direction, DIRECTION_IN);
-	assert_int_equal(c.spool_bytes, 1024 * LIMIT_MIB);
+	assert_int_equal(c.spool_bytes, UINT64_C(2048) * LIMIT_MIB);
 	assert_int_equal(c.ring_bytes, 32 * LIMIT_MIB);
 	assert_int_equal(c.buffer_bytes, 64 * LIMIT_MIB);
 	assert_int_equal(c.workers, 1);
@@ -83,6 +85,21 @@ static void test_what_is_given(void **state)
 	assert_int_equal(read_config(unix_socket, &c, &err), 0);
 	assert_string_equal(c.unix_path, "/run/edgecap/edge.sock");
 	assert_string_equal(c.api_url, "http://localhost");
+}
+
+/* A host that sees no store all the time keeps the largest full capture, whatever its packets are, when it is the only one. */
+static void test_the_spool_holds_a_full_capture(void **state)
+{
+	const char *const given[] = {NULL};
+	struct sampler_config c;
+	struct error err = {0};
+	uint64_t smallest = 60; /* of Ethernet: its blocks are the longest beside their packets */
+	uint64_t need = LIMIT_FULL_BYTES_MAX / smallest * pcapng_packet_bytes(smallest);
+
+	(void)state;
+	need += need / 64; /* heads, statistics, whole blocks of the disk */
+	assert_int_equal(read_config(given, &c, &err), 0);
+	assert_true(fair_share_allows(c.spool_bytes, need, need, LIMIT_FULL_CHUNK_BYTES));
 }
 
 static void test_a_wrong_setting_is_named(void **state)
@@ -201,6 +218,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_what_is_given),
+		cmocka_unit_test(test_the_spool_holds_a_full_capture),
 		cmocka_unit_test(test_a_wrong_setting_is_named),
 		cmocka_unit_test(test_workers),
 		cmocka_unit_test(test_a_missing_setting_is_named),
