@@ -32,12 +32,12 @@ class WholeSource:
     """Sends bytes_each[i] bytes of packets to edge i + 1, all at the same time. rate: bytes a second and host; None: as fast as it goes."""
 
     def __init__(self, lab, bytes_each, rate=None):
-        self.processes = []
+        self.processes, cpus = [], sorted(os.sched_getaffinity(0))
         for i, count in enumerate(bytes_each):
             words = [PROGRAM, "--interface", "e%d" % (i + 1), "--stream", i, "--bytes", count]
             words += ["--rate", int(rate)] if rate else []
             # On one processor: on two the kernel may hand on the second packet before the first.
-            words = ["setpriv", "--pdeathsig=KILL", "ip", "netns", "exec", lab.source_namespace, "taskset", "-c", i % os.cpu_count(), *words]
+            words = ["setpriv", "--pdeathsig=KILL", "ip", "netns", "exec", lab.source_namespace, "taskset", "-c", cpus[i % len(cpus)], *words]
             self.processes.append(subprocess.Popen([str(w) for w in words], stdout=subprocess.PIPE, text=True))
         lab.sources += [SimpleNamespace(process=process) for process in self.processes]  # for Lab.close
 
