@@ -20,6 +20,7 @@ SECRET = "a bucket secret of 32 bytes or more"
 MIB = 1024 * 1024
 PAYLOAD = 1400
 CHUNK_PACKETS = 1000
+IN_THE_MIDDLE = 9 * MIB  # one part and the beginning of the next
 LARGE = 14000  # packets of a job that is three parts of an upload: 19.5 MiB
 
 
@@ -185,3 +186,18 @@ class FullJob(kit.Job):
         assert manifest["file"]["packets"] == row["packets_in_file"] and manifest["messages"] == row["warnings"]
         found = [(p.time_ns, p.data) for p in pcap_read.parse_pcap(pcap)[0]]
         assert found == [(t // 1000 * 1000, data) for t, data in sorted(self.sent)]
+
+
+def in_the_middle(bucket, seen=()):
+    """Wait until an upload, none of those, is held by the gate; all uploads."""
+    def began():
+        uploads = bucket.uploads()
+        return bucket.gate.holds() and set(uploads) - set(seen) and uploads
+
+    return kit.await_true("an upload is under way", 30, began)
+
+
+def check_again(job):
+    """What failed is right when the operator has it assembled again."""
+    job.reassemble()
+    return job.check_done()
