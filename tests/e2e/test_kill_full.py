@@ -58,7 +58,8 @@ class Round:
 
     def kill(self):
         """Kill and, after a moment, start again."""
-        lab, program, pause = self.lab, self.choose(), self.rng.uniform(0, 1)
+        lab, rng, program = self.lab, self.rng, self.choose()
+        pause = rng.uniform(0, 1)
         self.killed_ns = time.time_ns()
         print("%s is killed" % (program.name if program else self.victim))
         if self.victim == "database":
@@ -72,9 +73,8 @@ class Round:
         else:
             self.killed_edge = program if program in lab.samplers else None
             program.kill()
-            # what it had sent and nobody had received is lost with it
-            lab.store_gate.cut()
-            lab.bucket_gate.cut()
+            for gate in lab.store_gate, lab.bucket_gate:  # what it had sent still arrives, or is lost with it
+                rng.choice((gate.open, gate.cut))()
             time.sleep(pause)
             program.start()
 
@@ -100,7 +100,7 @@ class Round:
 def check_left(lab, jobs):
     """In the tenant's bucket are its files, in the service's is nothing."""
     files = ["dir/pcap_%s.%s" % (job, end) for job in jobs for end in ("json", "pcap")]
-    keys = lab.s3.bucket_keys(TENANTS)
+    keys = lab.s3.keys(TENANTS)
     assert [key for key in keys if "ownership" not in key] == sorted(files)
     assert len(keys) == len(files) + 1
     assert lab.s3.uploads(TENANTS) == []

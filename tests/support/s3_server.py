@@ -105,9 +105,9 @@ class S3Server:
             env={**os.environ, "EDGECAP_TEST_S3_BUCKET": self.variables["bucket"], **(env or {})},
         ).stdout  # fmt: skip
 
-    def keys(self):
-        """Everything that is in the bucket, parts of unfinished uploads included."""
-        return sorted(entry["name"] for entry in json.loads(self.control("list")))
+    def keys(self, bucket=""):
+        """Everything that is in the bucket, parts of unfinished uploads included, also those that S3 does not show."""
+        return sorted(entry["name"] for entry in json.loads(self.control("list", bucket)))
 
     def close(self):
         self.process.stdin.close()

@@ -117,6 +117,36 @@ def frozen_early(world, bucket, job):
     raise AssertionError("it is always faster")
 
 
+def away_in_the_end(world, bucket, job, pg_ctl):
+    """An assembler that has read everything, and for which the database was away for longer than its lease."""
+    assembler = frozen_early(world, bucket, job)
+    pg_ctl("-m", "immediate", "stop")
+    time.sleep(1.5)
+    thaw(assembler)
+    time.sleep(3)
+    assert bucket.keys() == [], "it cannot know that it may"
+    return assembler
+
+
+def test_the_database_is_away_in_the_end(world, bucket, pg_ctl):
+    """It waits with what it has, and ends when it knows that the job is still its own."""
+    job = FullJob(world, bucket)
+    away_in_the_end(world, bucket, job, pg_ctl)
+    pg_ctl("start")
+    assert job.check_done()["attempts"] == 1
+
+
+def test_stopped_while_the_database_is_away(world, bucket, pg_ctl):
+    """Nothing of its upload is left, and the job is another's when its lease is over."""
+    job = FullJob(world, bucket)
+    assembler = away_in_the_end(world, bucket, job, pg_ctl)
+    assert assembler.stop(10) == 0
+    assert bucket.uploads() == bucket.keys() == []
+    pg_ctl("start")
+    world.assembler(**bucket.settings())
+    assert job.check_done()["attempts"] == 2
+
+
 @pytest.mark.parametrize("count, per_chunk", [(4000, 2), (LARGE, 4)])
 def test_a_late_one_does_not_replace_a_better_file(world, bucket, pg_ctl, count, per_chunk):
     """Frozen while it reads, before it writes; a chunk comes late, another takes over and has it. The frozen one cannot learn that when it
