@@ -76,6 +76,13 @@ def check_whole(job):
     assert sum(map(len, numbers.values())) == job.last["ledger"]["captured"]
 
 
+def check_accounted(job):
+    """As check_whole, but for what the host had no room for: that was counted."""
+    numbers, ledger = job.numbers()[0], job.last["ledger"]
+    assert numbers == sorted(set(numbers)) and len(numbers) == ledger["captured"] > 0
+    assert len(numbers) + ledger["dropped_spool"] == ledger["selected"]
+
+
 class FakeApi:
     """Listens on a free port from start() to stop(); both may be called again, the port stays."""
 
