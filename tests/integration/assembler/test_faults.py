@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -68,7 +69,7 @@ def test_killed_at_random_moments(world):
     assert row["fence"] > killed
     assert files(job) == content
     # what the killed ones left unfinished is nobody's object, and an hourly sweep removes it
-    assert all(len(p.name) == 32 for p in leftovers(world))
+    assert all(re.fullmatch("[0-9a-f]{64}[.][0-9a-f]{32}", p.name) for p in leftovers(world))
 
 
 def test_stopped_half_way_gives_the_job_back(world):
