@@ -1,8 +1,12 @@
 """The checks that the other tests lean on can fail."""
 
+import struct
+from types import SimpleNamespace
+
 import pytest
 from ledger import COUNTERS, check_part
-from numbered import check_all, check_earliest, check_window
+from numbered import check_all, check_earliest, check_whole, check_window
+from packet_source import numbered_frame
 
 TIMES = [(1000 * i, 1000 * i + 10) for i in range(10)]
 
@@ -26,6 +30,29 @@ def test_ledger_sees_each_wrong_number():
         with pytest.raises(AssertionError):
             check_part(part(**{name: value}))
     check_part(part(state="failed", packets_stored=1))  # what got through counts
+    check_part(part(bytes=3 * 1514), snaplen=262144)  # whole packets
+    check_part(part(packets_stored=0, chunks_found=0), assembled=False)  # nobody has looked for them
+
+
+def test_whole_sees_one_byte():
+    """A packet of a full capture is there byte for byte, once, and so are all of them."""
+    source = SimpleNamespace(
+        streams=[{"edge": 1, "source": "1.2.3.4", "destination": "5.6.7.8", "source_port": 123, "destination_port": 80,
+                  "flows": 1, "protocol": 17, "bytes": 100}],
+        sent=[TIMES[:3]],
+    )  # fmt: skip
+    frames = [numbered_frame(source.streams[0], 0, number) for number in range(3)]
+    check_whole(pcap_of(frames), source)
+    wrong = frames[1][:-1] + b"!"
+    for other in (frames[:2], [*frames, frames[2]], [frames[1], frames[0], frames[2]], [frames[0], wrong, frames[2]],
+                  [frames[0], frames[1][:-1], frames[2]]):  # fmt: skip
+        with pytest.raises(AssertionError):
+            check_whole(pcap_of(other), source)
+
+
+def pcap_of(frames):
+    head = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)
+    return head + b"".join(struct.pack("<IIII", i, 0, len(f), len(f)) + f for i, f in enumerate(frames))
 
 
 @pytest.mark.parametrize("taken", [list(range(9)), [0, *range(2, 10)], [*range(10), 9], [1, 0, *range(2, 10)]])
