@@ -31,9 +31,8 @@
 enum {
 	CA_FILE_BYTES_MAX = 4 * 1024 * 1024,
 	HELD_SHARE = 4, /* at most a quarter of the engine's buffers waits for uploads */
-	MAPPED_BYTES =
-		256 *
-		1024, /* memory of this size and more goes back to the system when it is freed */
+	/* memory of this size and more goes back to the system when it is freed: that of large chunks */
+	MAPPED_BYTES = 1024 * 1024,
 };
 
 struct program {
