@@ -21,10 +21,8 @@ NOTE = (
     "%d MB of packets of 60 bytes to 60 KB, mean 1,281; every packet in the file compared with what was sent, in order of time; ours from the last packet to the file in "
     "the bucket, hashed, its chunks stored before; mergecap's file is local, and that the three files are on three hosts is not counted"
 )  # fmt: skip
-PROCESSES = (
-    ("edge-1", "sampler, one capture thread", "<= 152"), ("edge-2", "sampler, two capture threads", "<= 152"),
-    ("api-1", "API", ""), ("assembler-1", "assembler", ""),
-)  # fmt: skip
+SAMPLER_MIB = 32 + 64 + 4 * 8 + 24  # ring, chunk buffers, what four lanes read back, the program
+PROCESSES = (("edge-1", "sampler, one capture thread"), ("edge-2", "sampler, two"), ("api-1", "API"), ("assembler-1", "assembler"))
 
 
 def modules(kit):
@@ -152,23 +150,37 @@ def steady(kit, storage, total):
         return ours, Theirs(kit, lab, load)
 
 
-def fastest(kit, storage, total):
-    """The highest of the ladder's rates at which nothing was lost, MB a second of all hosts together: ours and theirs; 0 for none."""
-    found = [0, 0]
-    for mbps in LADDER[-1:] if kit.quick else LADDER:
-        with lab_of(kit, storage) as (lab, whole):
-            load = Load(whole, total, mbps)
-            if not found[0]:
-                ours = Ours(lab, load)
-                found[0] = 0 if any(ours.dropped.values()) else EDGES * ours.mbps
-            for program in lab.samplers:
-                program.stop()
-            if not found[1]:
-                theirs = Theirs(kit, lab, load)
-                found[1] = 0 if theirs.lost else EDGES * theirs.mbps
-        if all(found):
-            break
-    return found
+class Fastest:
+    """The highest of the ladder's rates at which nothing was lost, MB a second of all hosts together: ours and theirs; 0 for none. peaks: of memory, at any rate."""
+
+    def __init__(self, kit, storage, total):
+        self.ours = self.theirs = 0
+        self.peaks = {}
+        for mbps in LADDER[-1:] if kit.quick else LADDER:
+            with lab_of(kit, storage) as (lab, whole):
+                self.try_rate(kit, lab, Load(whole, total, mbps))
+            if self.ours and self.theirs:
+                break
+
+    def try_rate(self, kit, lab, load):
+        if not self.ours:
+            ours = Ours(lab, load)
+            self.ours = 0 if any(ours.dropped.values()) else EDGES * ours.mbps
+            self.peaks = {key: max(self.peaks.get(key, 0), peak) for key, peak in load.whole.peaks_mib(lab).items()}
+        for program in lab.samplers:
+            program.stop()
+        if not self.theirs:
+            theirs = Theirs(kit, lab, load)
+            self.theirs = 0 if theirs.lost else EDGES * theirs.mbps
+
+
+def peak_rows(name, us):
+    """Memory of our processes. us: what has peaks."""
+    rows = []
+    for key, process in PROCESSES:
+        target = "<= %d" % SAMPLER_MIB if key.startswith("edge") else ""
+        rows.append(Row("peak memory, %s, %s" % (process, name), "MiB", [o.peaks[key] for o in us], target=target, judge="ours"))
+    return rows
 
 
 def rows_of(name, total, runs):
@@ -182,10 +194,7 @@ def rows_of(name, total, runs):
         Row("of that, assembling", "s", [o.assembly_s for o in us], judge="ours"),
         Row("processor time, ours of all processes", "s", [o.cpu for o in us], PEER, [t.cpu for t in them]),
     ]  # fmt: skip
-    for key, process, target in PROCESSES:
-        peer = (PEER.split()[0], [t.peak_mib for t in them]) if key.startswith("edge") else ("-", ())
-        rows.append(Row("peak memory, %s, chunks in %s" % (process, name), "MiB", [o.peaks[key] for o in us], *peer, target, judge="ours"))
-    return rows
+    return rows + peak_rows("chunks in " + name, us)
 
 
 def run(kit):
@@ -193,6 +202,7 @@ def run(kit):
     rows = []
     for storage, name in STORES:
         rows += rows_of(name, total, [steady(kit, storage, total) for _ in range(kit.runs)])
-        pairs = [fastest(kit, storage, total) for _ in range(kit.runs)]
-        rows.append(Row("highest rate without loss, chunks in " + name, "MB/s", [p[0] for p in pairs], "tcpdump -w", [p[1] for p in pairs]))
+        found = [Fastest(kit, storage, total) for _ in range(kit.runs)]
+        rows.append(Row("highest rate without loss, chunks in " + name, "MB/s", [f.ours for f in found], "tcpdump -w", [f.theirs for f in found]))
+        rows += peak_rows("at up to %d MB/s, chunks in %s" % (EDGES * LADDER[0], name), found)
     return rows
