@@ -33,16 +33,24 @@ class Capture:
     def check(self, source):
         """The job ends by itself, and its file is what was sent."""
         said = source.finish()
+        expected = {"packets": sum(s["packets"] for s in said), "bytes": sum(self.each), "lost": 0, "wrong": 0, "backward": 0}
+        self.await_all(expected["packets"])
         seen = self.tenant.wait(self.job, 180, expect="success")
         path = self.lab.dir / "whole.pcap"
         whole_packets.save(self.lab, self.destination, self.job, path)
         found = whole_packets.compare(path, self.each)
-        expected = {"packets": sum(s["packets"] for s in said), "bytes": sum(self.each), "lost": 0, "wrong": 0, "backward": 0}
         assert found == expected, (found, self.parts())
         assert seen["stop_reason"]["code"] == "byte_limit" and not seen.get("messages"), seen
         for part in self.parts():
             dropped = [part["dropped_" + where] for where in ("kernel", "interface", "spool", "limit")]
             assert dropped == [0, 0, 0, 0] and part["chunks_stored"] >= 2, part
+
+    def await_all(self, packets):
+        """Until the hosts have as many; when they do not, their books say where the others are."""
+        end = time.monotonic() + 60
+        while self.tenant.get(self.job)["packets_captured"] < packets:
+            assert time.monotonic() < end, self.parts()
+            time.sleep(0.2)
 
     def parts(self):
         return self.lab.sql_json("SELECT * FROM pcap_parts")
