@@ -65,7 +65,8 @@ def test_ten_seconds_without_api_lose_nothing(api, make_sampler, window_s):
     check_whole(job)
     assert job.last["ledger"]["dropped_spool"] == 0
     if window_s == 14:
-        assert job.last["ledger"]["captured"] >= 1350
+        # 100 a second, if the machine is not busy; without those of the cut there are 400
+        assert job.last["ledger"]["captured"] >= 1000
 
 
 def test_at_the_spool_limit_the_oldest_is_kept_and_drops_are_counted(api, make_sampler):
