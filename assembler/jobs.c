@@ -10,6 +10,8 @@
 #include "base/digest.h"
 #include "base/log.h"
 
+#define STOPPED "the assembler was stopped"
+
 /* One worker and its job. */
 struct slot {
 	struct jobs *jobs;
@@ -159,7 +161,7 @@ static void report(struct slot *s)
 		report_again(s);
 		break;
 	case ASSEMBLY_CANCELED:
-		jq_retry(jq, &a->lease, 0, "the assembler was stopped", on_reported, s);
+		jq_give_back(jq, &a->lease, STOPPED, on_reported, s);
 		break;
 	}
 }
@@ -211,9 +213,10 @@ static void refuse(struct jobs *j, const struct jq_claim *claim, const struct er
 					     .kept_us = kept_us(j)};
 		job_log_refused(&claim->lease, failure.message);
 		jq_fail(j->jq, &claim->lease, &failure, on_refused, j);
+	} else if (err) {
+		jq_retry(j->jq, &claim->lease, RETRY_FIRST_MS, err->text, on_refused, j);
 	} else {
-		jq_retry(j->jq, &claim->lease, err ? RETRY_FIRST_MS : 0,
-			 err ? err->text : "the assembler was stopped", on_refused, j);
+		jq_give_back(j->jq, &claim->lease, STOPPED, on_refused, j);
 	}
 }
 

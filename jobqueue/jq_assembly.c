@@ -117,3 +117,14 @@ void jq_retry(struct jq *jq, const struct jq_lease *lease, uint32_t delay_ms, co
 	pg_op_text(&o->op, message);
 	pg_pool_submit(jq->pool, &o->op);
 }
+
+void jq_give_back(struct jq *jq, const struct jq_lease *lease, const char *message, jq_done_cb cb,
+		  void *arg)
+{
+	struct op_done *o = op_done_new("fleet", NULL, leased_done, cb, arg);
+
+	pg_op_statement(&o->op, "SELECT job_give_back($1::uuid, $2::uuid, $3::bigint, $4)");
+	lease_params(&o->op, lease);
+	pg_op_text(&o->op, message);
+	pg_pool_submit(jq->pool, &o->op);
+}

@@ -85,6 +85,10 @@ void jq_fail(struct jq *jq, const struct jq_lease *lease, const struct jq_failur
 void jq_retry(struct jq *jq, const struct jq_lease *lease, uint32_t delay_ms, const char *message,
 	      jq_done_cb cb, void *arg);
 
+/* Give the job back at once, because this assembler is to stop: as jq_retry, but it was no try. */
+void jq_give_back(struct jq *jq, const struct jq_lease *lease, const char *message, jq_done_cb cb,
+		  void *arg);
+
 typedef void (*jq_reaped_cb)(void *arg, const struct error *err, uint32_t given_up);
 
 /* Give up parts whose sampler was silent for LIMIT_SAMPLER_SILENCE_S (reason silent), and all open

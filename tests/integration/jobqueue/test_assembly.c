@@ -327,6 +327,38 @@ static void test_retry_comes_back_after_its_time(void **state)
 	assert_int_equal(renew(k, &first, 1000), EC_ECONFLICT);
 }
 
+static int give_back(struct kit *k, const struct jq_lease *lease)
+{
+	struct kit_call call = {0};
+
+	jq_give_back(k->assembler, lease, "stopped", kit_on_done, &call);
+	return kit_done(k, &call);
+}
+
+static void test_what_is_given_back_was_no_try(void **state)
+{
+	struct kit *k = *state;
+	struct id account = kit_account(k, 0, 100, "192.0.2.0/24");
+	struct kit_claims c = {0};
+	struct jq_lease last = {.fence = 0};
+
+	start_empty(k);
+	struct job job = kit_created(k, &account);
+	for (int i = 0; i < 7; i++) {
+		assert_int_equal(kit_claim(k, k->assembler, 1, 60000, &c), 0);
+		assert_int_equal(c.count, 1);
+		assert_int_equal(c.claims[0].attempt, 1);
+		last = c.claims[0].lease;
+		assert_int_equal(give_back(k, &last), 0);
+		assert_int_equal(give_back(k, &last), 0); /* a repeated call */
+		assert_int_equal(kit_stage(k, &job), JOB_READY);
+	}
+	assert_int_equal(kit_claim(k, k->assembler, 1, 60000, &c), 0);
+	assert_int_equal(c.claims[0].attempt, 1);
+	assert_int_equal(give_back(k, &last), EC_ECONFLICT);
+	assert_int_equal(kit_stage(k, &job), JOB_ASSEMBLING);
+}
+
 /* --- garbage --- */
 
 struct garbage {
@@ -546,6 +578,7 @@ int main(void)
 		cmocka_unit_test(test_oldest_is_claimed_first),
 		cmocka_unit_test(test_expired_lease_is_taken_over_and_fenced),
 		cmocka_unit_test(test_retry_comes_back_after_its_time),
+		cmocka_unit_test(test_what_is_given_back_was_no_try),
 		cmocka_unit_test(test_garbage_is_found_oldest_first_and_once),
 		cmocka_unit_test(test_ended_jobs_cost_nothing),
 	};
