@@ -5,6 +5,8 @@ import time
 import pytest
 import whole_packets
 from edgecap_lab import await_true
+from numbered import numbers_of
+from pcap_read import parse_pcap
 
 METRO = ("ord01", "ord02", "ord03")
 MIB = 1 << 20
@@ -30,15 +32,20 @@ class Capture:
     def send(self, rate=None):
         return whole_packets.WholeSource(self.lab, self.each, rate)
 
+    def wait(self):
+        """The job at its end; its file is then at self.path."""
+        seen = self.tenant.wait(self.job, 180, expect="success")
+        self.path = self.lab.dir / "whole.pcap"
+        self.manifest = whole_packets.save(self.lab, self.destination, self.job, self.path)
+        return seen
+
     def check(self, source):
         """The job ends by itself, and its file is what was sent."""
         said = source.finish()
         expected = {"packets": sum(s["packets"] for s in said), "bytes": sum(self.each), "lost": 0, "wrong": 0, "backward": 0}
         self.await_all(expected["packets"])
-        seen = self.tenant.wait(self.job, 180, expect="success")
-        path = self.lab.dir / "whole.pcap"
-        whole_packets.save(self.lab, self.destination, self.job, path)
-        found = whole_packets.compare(path, self.each)
+        seen = self.wait()
+        found = whole_packets.compare(self.path, self.each)
         assert found == expected, (found, self.parts())
         assert seen["stop_reason"]["code"] == "byte_limit" and not seen.get("messages"), seen
         for part in self.parts():
@@ -53,7 +60,8 @@ class Capture:
             time.sleep(0.2)
 
     def parts(self):
-        return self.lab.sql_json("SELECT * FROM pcap_parts")
+        """The hosts' books, edge 1 first."""
+        return self.lab.sql_json("SELECT p.* FROM pcap_parts p JOIN samplers s ON s.id = p.sampler_id ORDER BY s.name")
 
 
 def check_memory(lab):
@@ -85,3 +93,28 @@ def test_bursts_make_whole_chunks(lab):
     capture = Capture(lab, 60 * 10**6)
     capture.check(capture.send())
     check_memory(lab)
+
+
+@pytest.mark.lab(edges=3, buckets=True, colos=METRO, env={"EDGECAP_SPOOL_BYTES": "10MiB"})
+def test_a_store_that_is_away_all_the_time(lab):
+    """What edge 1 captures is more than its spool takes: the oldest packets stay, the others are counted, and the job ends as any other."""
+    capture = Capture(lab, 45 * MIB)
+    lab.edge_link(1, up=False)
+    source = capture.send(rate=8 * MIB)
+    source.finish()
+    log = lab.samplers[0].log_text
+    await_true("edge 1 drops", 20, lambda: "event=chunks-dropped" in log())
+    time.sleep(1.5)  # the age of the last chunk
+    lab.edge_link(1, up=True)
+    lab.await_samplers(3)
+    capture.tenant.stop(capture.job)
+    seen = capture.wait()
+    assert seen["stop_reason"]["code"] == "stop_requested" and seen["samplers"]["done"] == 3, seen
+    dropped = [part["dropped_spool"] for part in capture.parts()]
+    told = [host["ledger"]["dropped_spool"] for host in capture.manifest["hosts"]]
+    assert dropped[0] > 0 and sorted(told) == sorted(dropped), (told, dropped)
+    assert [part["dropped_kernel"] for part in capture.parts()] == [0, 0, 0]
+    found = whole_packets.compare(capture.path, capture.each)
+    assert found["lost"] == sum(dropped) and found["wrong"] == found["backward"] == 0, (found, dropped)
+    kept = numbers_of(parse_pcap(capture.path.read_bytes())[0])[0]
+    assert kept[:1000] == list(range(1000))  # a shorter chunk, later, may fit as well

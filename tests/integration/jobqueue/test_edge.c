@@ -211,6 +211,30 @@ static void test_counters_never_fall_and_ended_parts_do_not_change(void **state)
 	assert_int_equal(kit_stage(k, &job), JOB_READY);
 }
 
+/* A chunk that the host could not keep was captured first, and said so; then it is dropped_spool. The end is the last word, or its numbers do not add up. */
+static void test_the_end_takes_back_what_was_not_kept(void **state)
+{
+	struct kit *k = *state;
+	struct id account = kit_account(k, 0, 100, "192.0.2.0/24"), boot = id_new_v4();
+	struct job now = {0};
+
+	kit_samplers_remove(k);
+	struct id one = kit_sampler(k, "ord01");
+	struct job job = kit_created(k, &account);
+	struct jq_progress p = kit_part(&job, &one, &boot, PART_RUNNING, 100);
+	assert_int_equal(kit_progress(k, &p).captured, 100);
+	p = kit_part(&job, &one, &boot, PART_DONE, 100);
+	p.ledger.captured = 60;
+	p.ledger.bytes = 6000;
+	p.ledger.dropped_spool += 40;
+	assert_int_equal(ledger_check(&p.ledger, NULL), 0);
+	assert_int_equal(kit_progress(k, &p).captured, 60);
+	assert_int_equal(kit_job(k, &account, &job.id, &now), 0);
+	assert_int_equal(now.packets_captured, 60);
+	assert_int_equal(now.ledger.bytes, 6000);
+	assert_int_equal(ledger_check(&now.ledger, NULL), 0);
+}
+
 static void test_unknown_job_comes_back_as_ended(void **state)
 {
 	struct kit *k = *state;
@@ -533,6 +557,7 @@ int main(void)
 		cmocka_unit_test(test_load_gives_what_a_sampler_must_be_told),
 		cmocka_unit_test(test_load_of_many_samplers_and_accounts),
 		cmocka_unit_test(test_counters_never_fall_and_ended_parts_do_not_change),
+		cmocka_unit_test(test_the_end_takes_back_what_was_not_kept),
 		cmocka_unit_test(test_unknown_job_comes_back_as_ended),
 		cmocka_unit_test(test_part_is_never_run_by_a_second_process),
 		cmocka_unit_test(test_one_call_with_many_samplers_and_jobs),
