@@ -181,6 +181,24 @@ static void warn_of_clock(struct warnings *w, const struct part *part)
 	     us < 0 ? "behind" : "ahead");
 }
 
+/* What the host itself says it has lost. */
+static void warn_of_drops(struct warnings *w, const struct part *part)
+{
+	const struct ledger *l = &part->ledger;
+	uint64_t unseen = l->dropped_kernel + l->dropped_interface;
+
+	if (l->dropped_spool > 0)
+		warn(w,
+		     "edge host %s had no room for %" PRIu64
+		     " packets of this capture: they are not included",
+		     part->sampler_name, l->dropped_spool);
+	if (unseen > 0)
+		warn(w,
+		     "edge host %s was too busy to look at %" PRIu64
+		     " packets: some of this capture's may be missing",
+		     part->sampler_name, unseen);
+}
+
 static void warn_of_chunks(struct warnings *w, const struct part *part,
 			   const struct part_found *found)
 {
@@ -226,6 +244,7 @@ const char *outcome_warnings(struct assembly *a)
 	for (size_t i = 0; i < a->part_count; i++) {
 		warn_of_end(&w, &a->parts[i], &a->found[i]);
 		warn_of_clock(&w, &a->parts[i]);
+		warn_of_drops(&w, &a->parts[i]);
 		warn_of_chunks(&w, &a->parts[i], &a->found[i]);
 	}
 	if (a->foreign > 0)

@@ -35,7 +35,7 @@ bool outcome_of_all_lost(struct assembly *a);
 enum stop_reason outcome_stop_reason(const struct assembly *a);
 
 /* The warnings as a JSON array of texts in a's arena, in the order of the parts: hosts that were lost or
- * failed and why, clocks, missing or unusable chunks, packets left out, no packet at all. NULL without
+ * failed and why, clocks, what hosts dropped, missing or unusable chunks, packets left out, no packet at all. NULL without
  * memory. */
 const char *outcome_warnings(struct assembly *a) EC_MUST_CHECK;
 

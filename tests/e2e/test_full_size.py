@@ -111,6 +111,7 @@ def test_a_store_that_is_away_all_the_time(lab):
     seen = capture.wait()
     assert seen["stop_reason"]["code"] == "stop_requested" and seen["samplers"]["done"] == 3, seen
     dropped = [part["dropped_spool"] for part in capture.parts()]
+    assert "edge host edge-1 had no room for %d packets of this capture" % dropped[0] in " ".join(capture.manifest["messages"])
     told = [host["ledger"]["dropped_spool"] for host in capture.manifest["hosts"]]
     assert dropped[0] > 0 and sorted(told) == sorted(dropped), (told, dropped)
     assert [part["dropped_kernel"] for part in capture.parts()] == [0, 0, 0]

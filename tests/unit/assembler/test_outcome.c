@@ -240,6 +240,22 @@ static void test_clocks(void **state)
 	expect_warnings(f, texts, 2);
 }
 
+static void test_what_hosts_dropped(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const texts[] = {
+		"edge host ord-a had no room for 7 packets of this capture: they are not included",
+		"edge host ord-b was too busy to look at 5 packets: some of this capture's may be "
+		"missing",
+	};
+
+	f->parts[0].ledger.dropped_spool = 7;
+	f->parts[0].ledger.dropped_limit = 9; /* that is what the limit is for */
+	f->parts[1].ledger.dropped_kernel = 2;
+	f->parts[1].ledger.dropped_interface = 3;
+	expect_warnings(f, texts, 2);
+}
+
 static void test_chunks_and_packets(void **state)
 {
 	struct fixture *f = *state;
@@ -353,6 +369,7 @@ int main(void)
 		WITH_JOB(test_no_warnings),
 		WITH_JOB(test_lost_and_failed_hosts),
 		WITH_JOB(test_clocks),
+		WITH_JOB(test_what_hosts_dropped),
 		WITH_JOB(test_chunks_and_packets),
 		WITH_JOB(test_a_ledger_that_does_not_add_up),
 		WITH_JOB(test_nothing_matched),
