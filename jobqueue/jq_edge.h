@@ -84,7 +84,7 @@ typedef void (*jq_flushed_cb)(void *arg, const struct error *err, const struct j
 			      size_t count);
 
 /* One transaction: the replica's heartbeat, last_seen, the parts' states and counters (legal moves
- * only, counters never fall, ended parts do not change, a repeated message does no harm), the jobs'
+ * only, counters never fall but for captured and bytes at a part's end, ended parts do not change, a repeated message does no harm), the jobs'
  * sums, budget (NOTIFY edgecap_job when first reached), stage `ready` when the last open part ended
  * (NOTIFY edgecap_ready). A part that runs under one boot takes `running` from no other boot, but an end from any. Every job
  * named in the progress comes back once; one that does not exist as ended. flush: copied. Call it about every 250 ms while there is something to say

@@ -1,6 +1,7 @@
 /* The ledger: what became of the packets while a part was armed, stage by stage.
  *
- * 64-bit counters that only grow. They must add up (ledger_check):
+ * 64-bit counters that only grow, but for captured and bytes: a chunk that the host's spool refuses is dropped_spool afterwards, and so the
+ * end of a part has the last word. They must add up (ledger_check):
  *   accepted = delivered + dropped_kernel        the kernel filter's yes: to user space, or lost in the ring
  *   delivered >= matched >= selected             classifier, then selector (RFC 5475)
  *   selected = captured + dropped_spool + dropped_limit
