@@ -171,25 +171,26 @@ def peak_mib(pid):
 @contextlib.contextmanager
 def running(words, until=None, log=None, end=signal.SIGINT, **more):
     """A process while the block runs; then it gets the signal and must end. until(text of log): True when it is ready."""
-    log = log or tempfile.mktemp()
-    with open(log, "w") as err:
-        process = subprocess.Popen([str(w) for w in words], stderr=err, **more)
-    try:
-        limit = time.monotonic() + STARTED_S
-        while until and not until(Path(log).read_text()):
-            if process.poll() is not None or time.monotonic() > limit:
-                raise BenchError("%s did not start: %s" % (words, Path(log).read_text()[-1000:]))
-            time.sleep(0.01)
-        yield process
-    finally:
-        if process.poll() is None:
-            process.send_signal(end)
+    with tempfile.NamedTemporaryFile() as own:
+        log = log or own.name
+        with open(log, "w") as err:
+            process = subprocess.Popen([str(w) for w in words], stderr=err, **more)
         try:
-            process.wait(ENDED_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise BenchError("%s did not end" % (words,)) from None
+            limit = time.monotonic() + STARTED_S
+            while until and not until(Path(log).read_text()):
+                if process.poll() is not None or time.monotonic() > limit:
+                    raise BenchError("%s did not start: %s" % (words, Path(log).read_text()[-1000:]))
+                time.sleep(0.01)
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(end)
+            try:
+                process.wait(ENDED_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise BenchError("%s did not end" % (words,)) from None
 
 
 class Kit:
