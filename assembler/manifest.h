@@ -1,7 +1,8 @@
 /* The manifest of a full capture: what the file beside it is, where its packets come from and what became of all others.
  *
  * JSON, for people and programs: the job, the file with its SHA-256, the limits that cut, each edge host with its ledger (packet/ledger.h) and what was
- * found of it, the job's messages. Like the file it depends on the parts alone: no current time, no attempt.
+ * found of it, the job's messages. Like the file it depends on the parts: no current time; but a message says when an earlier try may have left an
+ * upload in the bucket that could not be looked for.
  */
 #pragma once
 
