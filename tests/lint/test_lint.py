@@ -61,8 +61,22 @@ class LintTest(unittest.TestCase):
 class Empty(LintTest):
     def test_a_check_that_sees_nothing_fails(self):
         for check in ("include_arrows.py", "documented_prototypes.py", "ceilings.py", "names.py",
-                      "format.py", "scripts.py"):
+                      "format.py", "scripts.py", "named_tests.py"):
             self.bad(check, {}, "nothing to look at")
+
+
+class NamedTests(LintTest):
+    check = "named_tests.py"
+    there = {"tests/e2e/test_scope.py": "def test_v6():\n    pass\n", "tests/unit/base/test_parse.c": "int main(void);\n"}
+
+    def test_good(self):
+        self.good(self.check, {**self.there, "docs/x.md": "`e2e/scope::test_v6`, `unit/base/test_parse`\n"})
+
+    def test_no_such_test(self):
+        self.bad(self.check, {**self.there, "ARCHITECTURE.md": "held by `unit/base/test_gone`"}, "there is no test unit/base/test_gone")
+
+    def test_no_such_case(self):
+        self.bad(self.check, {**self.there, "docs/x.md": "\n`e2e/scope::test_v4`"}, "docs/x.md:2: tests/e2e/test_scope.py has no case")
 
 
 class IncludeArrows(LintTest):
