@@ -45,7 +45,8 @@ const struct command *commands_pcap(size_t *ret_count);       /* pcap, as above 
 	 .kind = SETTING_SECRET,                                                                   \
 	 .min = 1,                                                                                 \
 	 .max = 4096,                                                                              \
-	 .help = "PostgreSQL, libpq URI or key=value; its role owns the tables"},                  \
+	 .help = "PostgreSQL, libpq URI or key=value; as a member of edgecap_admin, for migrate "  \
+		 "as the tables' owner"},                                                          \
 	{                                                                                          \
 		.name = "EDGECAP_JSON", .kind = SETTING_FLAG,                                      \
 		.help = "print JSON on stdout instead of a table"                                  \

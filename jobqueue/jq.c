@@ -124,7 +124,7 @@ void op_audit_params(struct pg_op *op, const struct jq_actor *actor)
 	pg_op_text(op, actor->request_id);
 }
 
-/* Compare the schema's version with the migrations that are compiled in. */
+/* Compare the schema's version with the migrations that are compiled in, and see that the policies hold for our role. */
 static void ping_done(struct pg_op *op)
 {
 	const char *missing = "the database has no schema: run edgecap-admin migrate";
@@ -134,6 +134,8 @@ static void ping_done(struct pg_op *op)
 	if (op->err.code == 0) {
 		struct pg_row row = pg_row_at(op_rows(op, 0), 0);
 		uint32_t version = pg_row_u32(&row);
+		const char *role = pg_row_text(&row);
+		bool bound = pg_row_bool(&row);
 		if (pg_row_end(&row, &op->err) == 0 && version == 0)
 			(void)pg_op_fail(op, EC_ECONFLICT, "%s", missing);
 		else if (version != migrations_embedded_count)
@@ -141,6 +143,13 @@ static void ping_done(struct pg_op *op)
 					 "the database's schema has version %u, this program needs "
 					 "%zu (edgecap-admin migrate)",
 					 version, migrations_embedded_count);
+		else if (!bound)
+			(void)pg_op_fail(
+				op, EC_ECONFLICT,
+				"the database role \"%.64s\" is above row-level security, or may "
+				"become the tables' owner: a member of edgecap_api or "
+				"edgecap_assembler is needed that is neither",
+				role);
 	}
 	op_done_call(op);
 }
@@ -149,6 +158,10 @@ void jq_ping(struct jq *jq, jq_done_cb cb, void *arg)
 {
 	struct op_done *o = op_done_new("", NULL, ping_done, cb, arg);
 
-	pg_op_statement(&o->op, "SELECT coalesce(max(version), 0) FROM schema_migrations");
+	pg_op_statement(&o->op, "SELECT coalesce(max(version), 0), current_user::text,"
+				" row_security_active('pcaps') AND NOT pg_has_role("
+				"  (SELECT relowner FROM pg_class WHERE oid = 'pcaps'::regclass),"
+				"  'MEMBER')"
+				" FROM schema_migrations");
 	pg_pool_submit(jq->pool, &o->op);
 }

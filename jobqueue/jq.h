@@ -68,8 +68,9 @@ void jq_stats_get(const struct jq *jq, struct jq_stats *ret);
 
 typedef void (*jq_done_cb)(void *arg, const struct error *err);
 
-/* A round trip, and a check that the schema's version is the one this program was built for; for
- * /readyz. EC_EUNAVAILABLE or EC_ECONFLICT (schema: text says which version was found). */
+/* A round trip, and a check that the schema's version is the one this program was built for and that the role is bound by the
+ * row-level policies (no superuser, no BYPASSRLS, not the tables' owner nor a member of it); for /readyz.
+ * EC_EUNAVAILABLE or EC_ECONFLICT (the text says which version or role was found). */
 void jq_ping(struct jq *jq, jq_done_cb cb, void *arg);
 
 /* --- LISTEN --- */

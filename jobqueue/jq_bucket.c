@@ -6,11 +6,12 @@
 #include "base/limits.h"
 #include "jobqueue/jq_internal.h"
 
-/* From buckets AS b, in the order of bucket_read. */
-#define BUCKET_COLUMNS "b.id, bucket_status(b), b.destination, b.filename, b.submitted, b.validated"
-#define BUCKET_COLUMNS_OF(f)                                                                       \
-	"(" f ").id, bucket_status(" f "), (" f ").destination, (" f ").filename,"                 \
-	" (" f ").submitted, (" f ").validated"
+/* From buckets AS b, or a function that changes one, in the order of bucket_read. */
+#define BUCKET_COLUMNS                                                                             \
+	"b.id, bucket_status(b.validated, b.expires), b.destination, b.filename, b.submitted,"     \
+	" b.validated"
+#define BUCKET_CHANGED                                                                             \
+	"s.outcome, s.id, s.status, s.destination, s.filename, s.submitted, s.validated"
 
 struct op_bucket {
 	struct pg_op op;
@@ -130,11 +131,10 @@ void jq_bucket_save(struct jq *jq, const struct jq_bucket_save *save, jq_bucket_
 {
 	struct pg_op *op = &change_new(&save->account, cb, arg)->op;
 
-	pg_op_statement(op, "SELECT s.outcome, " BUCKET_COLUMNS_OF(
-				    "s.bucket") " FROM bucket_save($1::uuid, $2::uuid, $3,"
-						" $4::bytea, $5, $6::bytea, $7::timestamptz,"
-						" $8::integer, $9::uuid, $10::uuid, $11, $12,"
-						" $13) s");
+	pg_op_statement(op, "SELECT " BUCKET_CHANGED " FROM bucket_save($1::uuid, $2::uuid, $3,"
+			    " $4::bytea, $5, $6::bytea, $7::timestamptz,"
+			    " $8::integer, $9::uuid, $10::uuid, $11, $12,"
+			    " $13) s");
 	pg_op_id(op, &save->account);
 	pg_op_id(op, &save->id);
 	pg_op_text(op, save->destination);
@@ -155,9 +155,9 @@ void jq_bucket_validate(struct jq *jq, const struct jq_bucket_validate *v, jq_bu
 {
 	struct pg_op *op = &change_new(&v->account, cb, arg)->op;
 
-	pg_op_statement(op, "SELECT s.outcome, " BUCKET_COLUMNS_OF(
-				    "s.bucket") " FROM bucket_validate($1::uuid, $2, $3::bytea,"
-						" $4::uuid, $5::uuid, $6, $7, $8) s");
+	pg_op_statement(op,
+			"SELECT " BUCKET_CHANGED " FROM bucket_validate($1::uuid, $2, $3::bytea,"
+			" $4::uuid, $5::uuid, $6, $7, $8) s");
 	pg_op_id(op, &v->account);
 	pg_op_text(op, v->destination);
 	digest_param(op, &v->token_sha256);

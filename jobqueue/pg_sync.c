@@ -46,6 +46,24 @@ int pg_sync_connect(const char *database_url, PGconn **ret, struct error *err)
 	return 0;
 }
 
+/* As pg_error_set; a right that is missing is said together with whose it is. */
+static int fail(PGconn *conn, const PGresult *res, struct error *err)
+{
+	static const char no_right[] = "42501";
+	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+	char message[EC_ERROR_TEXT_BYTES / 2];
+
+	if (!state || strcmp(state, no_right) != 0)
+		return pg_error_set(err, res);
+	pg_message_copy(PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY), message, sizeof(message));
+	return error_set(
+		err, EC_EPERM,
+		"database: %s: the role \"%.64s\" may not do this; edgecap-admin runs as a "
+		"member of edgecap_admin, and migrate as the owner of the tables "
+		"(SQLSTATE %s)",
+		message, PQuser(conn), no_right);
+}
+
 int pg_sync_query(PGconn *conn, const char *sql, size_t count, const char *const *params,
 		  PGresult **ret, struct error *err)
 {
@@ -54,7 +72,7 @@ int pg_sync_query(PGconn *conn, const char *sql, size_t count, const char *const
 	ExecStatusType status = PQresultStatus(res);
 
 	if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
-		return pg_error_set(err, res);
+		return fail(conn, res, err);
 	if (ret)
 		*ret = TAKE(res);
 	return 0;
@@ -67,7 +85,7 @@ int pg_sync_script(PGconn *conn, const char *sql, struct error *err)
 
 	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
 		return 0;
-	(void)pg_error_set(err, res);
+	int code = fail(conn, res, err);
 	const char *position = PQresultErrorField(res, PG_DIAG_STATEMENT_POSITION);
 	if (position) {
 		long at = strtol(position, NULL, 10);
@@ -76,5 +94,5 @@ int pg_sync_script(PGconn *conn, const char *sql, struct error *err)
 			line += *p == '\n';
 		(void)error_prefix(err, "line %u", line);
 	}
-	return err ? err->code : pg_error_code(PQresultErrorField(res, PG_DIAG_SQLSTATE));
+	return code;
 }

@@ -28,9 +28,18 @@ void registry_close(struct registry *r)
 	free(r);
 }
 
+/* Set in each transaction, so that it is nobody else's setting behind a pooler. */
+#define SCOPE_SQL "; SET LOCAL edgecap.scope = 'admin'"
+
 int registry_begin(struct registry *r, struct error *err)
 {
-	return pg_sync_script(r->conn, "BEGIN", err);
+	return pg_sync_script(r->conn, "BEGIN" SCOPE_SQL, err);
+}
+
+int registry_begin_read(struct registry *r, struct error *err)
+{
+	return pg_sync_script(r->conn, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" SCOPE_SQL,
+			      err);
 }
 
 int registry_end(struct registry *r, int code, struct error *err)
@@ -39,6 +48,20 @@ int registry_end(struct registry *r, int code, struct error *err)
 		return pg_sync_script(r->conn, "COMMIT", err);
 	int rolled_back = pg_sync_script(r->conn, "ROLLBACK", NULL);
 	(void)rolled_back; /* a lost connection has rolled back by itself */
+	return code;
+}
+
+int registry_query(struct registry *r, const char *sql, size_t count, const char *const *params,
+		   PGresult **ret, struct error *err)
+{
+	AUTO_PGRESULT PGresult *res = NULL;
+	int code = registry_begin(r, err);
+
+	if (code < 0)
+		return code;
+	code = registry_end(r, pg_sync_query(r->conn, sql, count, params, &res, err), err);
+	if (code == 0)
+		*ret = TAKE(res);
 	return code;
 }
 

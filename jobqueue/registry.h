@@ -1,8 +1,8 @@
 /* The operator's side of the database: schema, accounts, prefixes, users, tokens, samplers, failed jobs.
  *
  * For edgecap-admin only. Unlike the rest of the folder it BLOCKS, on one connection of its own; it never runs
- * in a server. The connection's role owns the tables (row-level policies do not apply to it). Each call is
- * one transaction; what changes accounts or samplers notifies "edgecap_registry". Lists live in the
+ * in a server. The connection's role is a member of edgecap_admin; or it owns the tables, as registry_migrate
+ * needs. Each call is one transaction, in scope 'admin' of the row-level policies; what changes accounts or samplers notifies "edgecap_registry". Lists live in the
  * caller's arena. Secrets are handed out once and only their SHA-256 is stored.
  */
 #pragma once
@@ -19,6 +19,8 @@
 #include "packet/prefix.h"
 
 struct registry;
+
+/* Every call but registry_open also returns EC_EPERM, with the role in err, when the role has no right to it. */
 
 /* Connect. database_url: libpq URI or key=value (DNS names are fine here). Free with registry_close.
  * Returns 0, EC_EINVAL (malformed URL), EC_EUNAVAILABLE or EC_ENOMEM. */
@@ -38,9 +40,9 @@ struct registry_migrated {
 typedef void (*registry_migrated_cb)(void *arg, const char *name);
 
 /* Apply what is missing, each file in its own transaction, and make this and the next months' partitions. Waits
- * for another migrate on the same database. dir: NULL for the compiled-in files. cb: may be NULL.
+ * for another migrate on the same database. A file's statements see all accounts' rows. dir: NULL for the compiled-in files. cb: may be NULL.
  * Returns 0; EC_ECONFLICT (database newer, applied file changed), EC_EFORMAT or EC_EIO (the files);
- * EC_EINVAL, EC_EINTERNAL or EC_EUNAVAILABLE when a file fails (what was applied before stays). */
+ * EC_EPERM (the role does not own the tables); EC_EINVAL, EC_EINTERNAL or EC_EUNAVAILABLE when a file fails (what was applied before stays). */
 int registry_migrate(struct registry *r, const char *dir, registry_migrated_cb cb, void *arg,
 		     struct registry_migrated *ret, struct error *err) EC_MUST_CHECK;
 

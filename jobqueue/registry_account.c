@@ -163,7 +163,7 @@ int registry_account_list(struct registry *r, struct arena *arena, struct regist
 	AUTO_PGRESULT PGresult *res = NULL, *prefixes = NULL;
 	struct registry_account *list = NULL;
 	size_t count = 0;
-	int code = pg_sync_script(r->conn, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", err);
+	int code = registry_begin_read(r, err);
 
 	if (code < 0)
 		return code;
@@ -202,10 +202,10 @@ int registry_account_find(struct registry *r, const char *text, struct id *ret, 
 	struct id id = {0};
 	/* a name may look like an id: then the id wins */
 	const char *const params[] = {id_parse(bytes_of(text), &id) == 0 ? id.hex : NULL, text};
-	int code = pg_sync_query(r->conn,
-				 "SELECT id FROM accounts WHERE id = $1::uuid OR name = $2"
-				 " ORDER BY id = $1::uuid DESC LIMIT 1",
-				 2, params, &res, err);
+	int code = registry_query(r,
+				  "SELECT id FROM accounts WHERE id = $1::uuid OR name = $2"
+				  " ORDER BY id = $1::uuid DESC LIMIT 1",
+				  2, params, &res, err);
 
 	if (code < 0)
 		return code;

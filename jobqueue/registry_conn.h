@@ -9,11 +9,18 @@ struct registry {
 	PGconn *conn;
 };
 
-/* Begin a transaction. Returns 0 or a code as pg_sync_script. */
+/* Begin a transaction in scope 'admin', in which all accounts' rows are seen. Returns 0 or a code as pg_sync_script. */
 int registry_begin(struct registry *r, struct error *err) EC_MUST_CHECK;
+
+/* As registry_begin, for statements that read one state of the database. */
+int registry_begin_read(struct registry *r, struct error *err) EC_MUST_CHECK;
 
 /* Commit when code is 0, else roll back. Returns code, or the failure of the commit. */
 int registry_end(struct registry *r, int code, struct error *err) EC_MUST_CHECK;
+
+/* One statement in a transaction of its own, in scope 'admin'. Parameters, result and codes as pg_sync_query. */
+int registry_query(struct registry *r, const char *sql, size_t count, const char *const *params,
+		   PGresult **ret, struct error *err) EC_MUST_CHECK;
 
 /* NOTIFY edgecap_registry with "account" or "sampler", in the transaction that is open. Returns 0 or a code. */
 int registry_notify(struct registry *r, const char *what, struct error *err) EC_MUST_CHECK;

@@ -219,14 +219,14 @@ int registry_token_list(struct registry *r, const struct id *account, struct are
 {
 	const char *const params[] = {account ? account->hex : NULL};
 	AUTO_PGRESULT PGresult *res = NULL;
-	int code = pg_sync_query(r->conn,
-				 "SELECT t.account_id, t.id, a.name, t.name,"
-				 " permission_bits(t.permissions), t.created_at, t.expires_at,"
-				 " t.revoked_at FROM api_tokens t"
-				 " JOIN accounts a ON a.id = t.account_id"
-				 " WHERE $1::uuid IS NULL OR t.account_id = $1::uuid"
-				 " ORDER BY a.name, t.name, t.created_at, t.id",
-				 1, params, &res, err);
+	int code = registry_query(r,
+				  "SELECT t.account_id, t.id, a.name, t.name,"
+				  " permission_bits(t.permissions), t.created_at, t.expires_at,"
+				  " t.revoked_at FROM api_tokens t"
+				  " JOIN accounts a ON a.id = t.account_id"
+				  " WHERE $1::uuid IS NULL OR t.account_id = $1::uuid"
+				  " ORDER BY a.name, t.name, t.created_at, t.id",
+				  1, params, &res, err);
 
 	if (code < 0)
 		return code;
@@ -262,12 +262,12 @@ int registry_token_revoke(struct registry *r, const struct id *account, const ch
 	const char *const params[] = {account->hex,
 				      id_parse(bytes_of(text), &id) == 0 ? id.hex : NULL, text};
 	AUTO_PGRESULT PGresult *res = NULL;
-	int code = pg_sync_query(r->conn,
-				 "UPDATE api_tokens SET revoked_at = now()"
-				 " WHERE account_id = $1::uuid AND revoked_at IS NULL"
-				 " AND (id = $2::uuid OR ($2::uuid IS NULL AND name = $3))"
-				 " RETURNING id",
-				 3, params, &res, err);
+	int code = registry_query(r,
+				  "UPDATE api_tokens SET revoked_at = now()"
+				  " WHERE account_id = $1::uuid AND revoked_at IS NULL"
+				  " AND (id = $2::uuid OR ($2::uuid IS NULL AND name = $3))"
+				  " RETURNING id",
+				  3, params, &res, err);
 
 	if (code < 0)
 		return code;

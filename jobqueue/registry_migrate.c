@@ -77,6 +77,30 @@ static int apply(struct registry *r, const struct migration *m, struct error *er
 	return registry_end(r, code, err);
 }
 
+/* Is there a schema whose owner the connection's role is not? */
+static int check_owner(struct registry *r, struct error *err)
+{
+	AUTO_PGRESULT PGresult *res = NULL;
+	int code =
+		pg_sync_query(r->conn,
+			      "SELECT c.relowner::regrole::text, current_user::text FROM pg_class c"
+			      " WHERE c.oid = to_regclass('schema_migrations')"
+			      " AND NOT pg_has_role(c.relowner, 'USAGE')",
+			      0, NULL, &res, err);
+
+	if (code < 0 || PQntuples(res) == 0)
+		return code;
+	struct pg_row row = pg_row_at(res, 0);
+	const char *owner = pg_row_text(&row);
+	const char *user = pg_row_text(&row);
+	code = pg_row_end(&row, err);
+	return code < 0 ? code
+			: error_set(err, EC_EPERM,
+				    "migrate runs as the role that owns the tables, %.64s, not as "
+				    "%.64s",
+				    owner, user);
+}
+
 static int migrate_locked(struct registry *r, const struct migration_set *set,
 			  registry_migrated_cb cb, void *arg, struct registry_migrated *ret,
 			  struct error *err)
@@ -84,13 +108,16 @@ static int migrate_locked(struct registry *r, const struct migration_set *set,
 	AUTO_PGRESULT PGresult *rows = NULL;
 	AUTO_FREE struct migration_applied *applied = NULL;
 	size_t count = 0, next = 0;
-	int code = pg_sync_script(r->conn,
-				  "CREATE TABLE IF NOT EXISTS schema_migrations ("
-				  " version integer PRIMARY KEY,"
-				  " name text NOT NULL,"
-				  " sha256 bytea NOT NULL,"
-				  " applied_at timestamptz NOT NULL DEFAULT clock_timestamp())",
-				  err);
+	int code = check_owner(r, err);
+
+	if (code == 0)
+		code = pg_sync_script(r->conn,
+				      "CREATE TABLE IF NOT EXISTS schema_migrations ("
+				      " version integer PRIMARY KEY,"
+				      " name text NOT NULL,"
+				      " sha256 bytea NOT NULL,"
+				      " applied_at timestamptz NOT NULL DEFAULT clock_timestamp())",
+				      err);
 
 	if (code == 0)
 		code = read_applied(r, &rows, &applied, &count, err);

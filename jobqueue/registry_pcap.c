@@ -19,7 +19,7 @@ int registry_pcap_reassemble(struct registry *r, const struct id *pcap, struct e
 {
 	const char *const params[] = {pcap->hex};
 	AUTO_PGRESULT PGresult *res = NULL;
-	int code = pg_sync_query(r->conn, "SELECT pcap_reassemble($1::uuid)", 1, params, &res, err);
+	int code = registry_query(r, "SELECT pcap_reassemble($1::uuid)", 1, params, &res, err);
 
 	if (code < 0)
 		return code;

@@ -64,10 +64,10 @@ int registry_sampler_list(struct registry *r, struct arena *arena, struct regist
 			  size_t *ret_count, struct error *err)
 {
 	AUTO_PGRESULT PGresult *res = NULL;
-	int code = pg_sync_query(r->conn,
-				 "SELECT id, name, colo, host, software, interfaces, enabled,"
-				 " created_at, last_seen FROM samplers ORDER BY name, id",
-				 0, NULL, &res, err);
+	int code = registry_query(r,
+				  "SELECT id, name, colo, host, software, interfaces, enabled,"
+				  " created_at, last_seen FROM samplers ORDER BY name, id",
+				  0, NULL, &res, err);
 
 	if (code < 0)
 		return code;

@@ -1,5 +1,8 @@
 #!/usr/bin/python3
-"""edgecap-admin as an operator calls it: test_admin.py PATH_OF_EDGECAP_ADMIN, under with-postgres."""
+"""edgecap-admin as an operator calls it: test_admin.py PATH_OF_EDGECAP_ADMIN, under with-postgres.
+
+`migrate` as the owner of the tables. Everything else twice: as a role that is no more than a member of edgecap_admin, and as the owner.
+"""
 
 import hashlib
 import json
@@ -10,13 +13,15 @@ import sys
 import unittest
 
 ADMIN = os.path.abspath(sys.argv.pop(1))
-URL = os.environ["EDGECAP_TEST_DATABASE_URL"]
+OWNER = os.environ["EDGECAP_TEST_DATABASE_URL"]
+SOCKET = os.environ["EDGECAP_TEST_PG_SOCKET"]
+OPERATOR = "host=%s user=operator dbname=edgecap" % SOCKET
 HEX = re.compile(r"^[0-9a-f]{32}$")
 SECRET = re.compile(r"^[A-Za-z0-9_-]{43}$")
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
 
 
-def run(*args, url=URL, **env):
+def run(*args, url=OPERATOR, **env):
     """The finished process of one call; EDGECAP_ variables only as given."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("EDGECAP_")}
     if url:
@@ -27,28 +32,32 @@ def run(*args, url=URL, **env):
 
 
 def sql(statement):
-    done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", URL, "-c", statement],
+    """As superuser, past the row-level policies."""
+    done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", SOCKET, "-U", "postgres", "-d", "edgecap",
+                           "-c", statement],
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
+def setUpModule():
+    assert run("migrate", url=OWNER).returncode == 0
+    sql("CREATE ROLE operator LOGIN IN ROLE edgecap_admin")
+
+
 class Admin(unittest.TestCase):
     maxDiff = None
     number = 0
-
-    @classmethod
-    def setUpClass(cls):
-        assert run("migrate").returncode == 0
+    url = OPERATOR
 
     def ok(self, *args, **env):
-        done = run(*args, "--json", **env)
+        done = run(*args, "--json", **{"url": self.url, **env})
         self.assertEqual((done.returncode, done.stderr), (0, ""), done.args)
         self.assertEqual(done.stdout.count("\n"), 1)
         return json.loads(done.stdout)
 
     def fails(self, status, text, *args, **env):
-        done = run(*args, **env)
+        done = run(*args, **{"url": self.url, **env})
         self.assertEqual((done.returncode, done.stdout), (status, ""), done.stderr)
         self.assertIn(text, done.stderr)
         self.assertTrue(done.stderr.startswith("edgecap-admin: "), done.stderr)
@@ -96,14 +105,14 @@ class Admin(unittest.TestCase):
     def test_url_from_a_file(self):
         path = "/tmp/ecadm.%d" % os.getpid()
         with open(path, "w") as file:
-            file.write(URL + "\n")
+            file.write(self.url + "\n")
         try:
             self.assertEqual(run("account", "list", url=None, EDGECAP_DATABASE_URL_FILE=path).returncode, 0)
         finally:
             os.unlink(path)
 
     def test_closed_stdout_is_an_error(self):
-        clean = {**os.environ, "EDGECAP_DATABASE_URL": URL}
+        clean = {**os.environ, "EDGECAP_DATABASE_URL": self.url}
         with open("/dev/full", "w") as full:
             done = subprocess.run([ADMIN, "account", "list"], stdout=full, stderr=subprocess.PIPE, text=True,
                                   env=clean, timeout=60)
@@ -111,12 +120,12 @@ class Admin(unittest.TestCase):
         self.assertIn("cannot write to stdout", done.stderr)
 
     def test_migrate_twice_and_from_a_directory(self):
-        migrated = self.ok("migrate")
+        migrated = self.ok("migrate", url=OWNER)
         self.assertEqual(migrated["applied"], [])
         self.assertEqual(migrated["version"], int(sql("SELECT max(version) FROM schema_migrations")))
         top = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../migrations")
-        self.assertEqual(self.ok("migrate", "--migrations-dir", top), migrated)
-        self.fails(1, "/nonexistent", "migrate", "--migrations-dir", "/nonexistent")
+        self.assertEqual(self.ok("migrate", "--migrations-dir", top, url=OWNER), migrated)
+        self.fails(1, "/nonexistent", "migrate", "--migrations-dir", "/nonexistent", url=OWNER)
 
     # --- accounts and prefixes ---
 
@@ -136,7 +145,7 @@ class Admin(unittest.TestCase):
                          (60, 16, False))
 
     def test_account_id_can_be_chosen(self):
-        chosen = "00112233445566778899aabbccddeeff"
+        chosen = "0011223344556677aabbccddeeff%04d" % Admin.number
         self.assertEqual(self.account("--account-id", chosen)["id"], chosen)
         self.fails(1, "already", "account", "create", "--name", self.name(), "--account-id", chosen)
         self.fails(1, "--account-id: must be 32", "account", "create", "--name", self.name(),
@@ -154,7 +163,7 @@ class Admin(unittest.TestCase):
 
     def test_account_table(self):
         account = self.account("--prefixes", "192.0.2.0/24")
-        lines = run("account", "list").stdout.splitlines()
+        lines = run("account", "list", url=self.url).stdout.splitlines()
         self.assertRegex(lines[0], "^ID +NAME +COLLECT_INTERVAL_S +RUNNING_MAX +FULL_RUNNING_MAX +UNRESTRICTED +DISABLED +PREFIXES$")
         line = [x for x in lines if x.startswith(account["id"])][0]
         self.assertEqual(line.split(), [account["id"], account["name"], "60", "16", "1", "no", "no", "192.0.2.0/24"])
@@ -176,7 +185,7 @@ class Admin(unittest.TestCase):
             self.assertEqual({k: listed[k] for k in account}, account)
         self.assertEqual(self.ok("account", "set", "--account", account["id"], "--running-max", "7")["running_max"], 7)
         self.assertEqual(self.account()["running_max"], 16)  # nobody else's
-        self.assertIn("FULL_RUNNING_MAX", run(*where, "--running-max", "7").stdout.upper())
+        self.assertIn("FULL_RUNNING_MAX", run(*where, "--running-max", "7", url=self.url).stdout.upper())
 
     def test_account_set_errors(self):
         account = self.account()
@@ -214,7 +223,7 @@ class Admin(unittest.TestCase):
     # --- captures ---
 
     def test_pcap_reassemble(self):
-        job = "0193" + "0" * 8 + "70008" + "0" * 15
+        job = "0193" + "0" * 8 + "70008" + "%015d" % Admin.number
         self.fails(1, "which capture? Give its id", "pcap", "reassemble")
         self.fails(2, "unexpected operand", "pcap", "reassemble", job, job)
         for text in (job.upper().replace("0193", "ABCD"), job[1:], "name", ""):
@@ -238,15 +247,15 @@ class Admin(unittest.TestCase):
     # --- credentials ---
 
     def test_user_create(self):
-        one, two = self.account(), self.account()
-        made = self.ok("user", "create", "--email", "Ann@example.net", "--account", one["id"], "--role", "collector")
+        one, two, domain = self.account(), self.account(), self.name()
+        made = self.ok("user", "create", "--email", "Ann@%s.example" % domain, "--account", one["id"], "--role", "collector")
         self.assertRegex(made["key"], SECRET)
         self.assertEqual((made["account"], made["role"]), (one["id"], "collector"))
         self.assertEqual(sql("SELECT encode(key_sha256, 'hex') FROM api_keys WHERE user_id = '%s'" % made["id"]),
                          hashlib.sha256(made["key"].encode()).hexdigest())
-        again = self.ok("user", "create", "--email", "ann@example.net", "--account", two["name"], "--role", "reader")
+        again = self.ok("user", "create", "--email", "ann@%s.example" % domain, "--account", two["name"], "--role", "reader")
         self.assertEqual((again["id"], again["key"]), (made["id"], None))
-        new = self.ok("user", "create", "--email", "ann@example.net", "--account", two["name"], "--role", "admin",
+        new = self.ok("user", "create", "--email", "ann@%s.example" % domain, "--account", two["name"], "--role", "admin",
                       "--new-key")
         self.assertRegex(new["key"], SECRET)
         self.assertNotEqual(new["key"], made["key"])
@@ -276,7 +285,7 @@ class Admin(unittest.TestCase):
         listed = self.ok("token", "list", *where)
         self.assertEqual([t["name"] for t in listed], ["ci", "ci", "default"])
         self.assertEqual([bool(t["revoked"]) for t in listed], [True, False, False])
-        self.assertNotIn(made["token"], run("token", "list", *where).stdout)
+        self.assertNotIn(made["token"], run("token", "list", *where, url=self.url).stdout)
         self.assertGreaterEqual(len(self.ok("token", "list")), 3)
         self.assertEqual(self.ok("token", "revoke", *where, "--name", default["id"])["id"], default["id"])
 
@@ -300,6 +309,64 @@ class Admin(unittest.TestCase):
         self.assertEqual(self.ok("sampler", "disable", "--name", name), {"id": made["id"], "enabled": False})
         self.assertTrue(self.ok("sampler", "disable", "--name", made["id"], "--enable")["enabled"])
         self.fails(1, "there is no sampler \"nobody\"", "sampler", "disable", "--name", "nobody")
+
+    # --- rights ---
+
+    def test_reads_no_secret(self):
+        """What a command prints is all that its role can read."""
+        for table, column in (("api_tokens", "token_sha256"), ("api_keys", "key_sha256"), ("samplers", "token_sha256")):
+            done = subprocess.run(["psql", "-XAtq", "-d", OPERATOR, "-c", "SELECT %s FROM %s" % (column, table)],
+                                  capture_output=True, text=True, timeout=60)
+            self.assertIn("permission denied for table " + table, done.stderr)
+
+    def test_migrate_is_the_owners(self):
+        self.fails(1, "migrate runs as the role that owns the tables, edgecap_owner, not as operator", "migrate",
+                   url=OPERATOR)
+        sql("CREATE DATABASE bare")
+        self.fails(1, "the role \"operator\" may not do this", "migrate", url=OPERATOR.replace("dbname=edgecap", "dbname=bare"))
+        sql("DROP DATABASE bare")
+
+    def test_a_right_that_is_missing_is_told(self):
+        sql("CREATE ROLE nobody LOGIN")
+        try:
+            for words in (("account", "list"), ("token", "list"), ("sampler", "list"), ("pcap", "reassemble", "0" * 32),
+                          ("account", "create", "--name", "x"), ("sampler", "create", "--name", "x", "--colo", "x")):
+                self.fails(1, "the role \"nobody\" may not do this; edgecap-admin runs as a member of edgecap_admin",
+                           *words, url=OPERATOR.replace("=operator", "=nobody"))
+        finally:
+            sql("DROP ROLE nobody")
+
+    def test_backup_by_the_owner(self):
+        """The policies bind the owner: a dump without a scope must fail, not be empty; with it, it can be restored."""
+        account = self.account("--prefixes", "192.0.2.0/24")
+        plain = subprocess.run(["pg_dump", "-d", OWNER], capture_output=True, text=True, timeout=60)
+        self.assertIn("row-level security policy", plain.stderr)
+        dump = subprocess.run(["pg_dump", "--enable-row-security", "-d", OWNER], capture_output=True, text=True, timeout=60,
+                              env={**os.environ, "PGOPTIONS": "-c edgecap.scope=admin"})
+        self.assertEqual((dump.returncode, dump.stderr), (0, ""))
+        sql("DROP DATABASE IF EXISTS restored")
+        sql("CREATE DATABASE restored OWNER edgecap_owner")
+        url = "host=%s user=postgres dbname=restored" % SOCKET
+        done = subprocess.run(["psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", url], input=dump.stdout, capture_output=True,
+                              text=True, timeout=60)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        listed = self.ok("account", "list", url=self.url.replace("dbname=edgecap", "dbname=restored"))
+        self.assertIn(account["id"], [a["id"] for a in listed])
+        self.assertEqual(listed, self.ok("account", "list"))
+
+    def test_no_scope_stays_in_the_session(self):
+        """Behind a pooler the next one to have the session is somebody else."""
+        sql("ALTER ROLE operator SET log_statement = 'all'; ALTER ROLE edgecap_owner SET log_statement = 'all'")
+        self.account("--prefixes", "192.0.2.0/24")
+        self.ok("account", "list")
+        with open(os.path.join(SOCKET, "log"), errors="replace") as file:
+            said = re.findall(r"statement: .*edgecap\.scope.*", file.read())
+        self.assertTrue(said)
+        self.assertTrue(all("SET LOCAL edgecap.scope = 'admin'" in line for line in said), said)
+
+
+class AdminAsOwner(Admin):
+    url = OWNER
 
 
 if __name__ == "__main__":

@@ -63,8 +63,9 @@ class Database:
         self.socket = os.environ["EDGECAP_TEST_PG_SOCKET"]
         self.control = os.environ["EDGECAP_TEST_PG_CTL"]
         self.api_url = "host=%s user=edgecap_api dbname=edgecap" % self.socket
+        self.admin_url = "host=%s user=edgecap_admin dbname=edgecap" % self.socket
         self.admin("migrate")
-        self.sql("ALTER ROLE edgecap_api LOGIN")
+        self.sql("ALTER ROLE edgecap_api LOGIN; ALTER ROLE edgecap_admin LOGIN")
 
     def sql(self, text):
         """Rows of a statement as the superuser, each a list of texts."""
@@ -77,9 +78,10 @@ class Database:
         return [line.split("\t") for line in done.stdout.splitlines()]
 
     def admin(self, *words):
+        """edgecap-admin in its own role; `migrate` as the owner."""
         done = subprocess.run(
             [str(BIN / "edgecap-admin"), *words, "--json"],
-            env={**os.environ, "EDGECAP_DATABASE_URL": self.owner_url},
+            env={**os.environ, "EDGECAP_DATABASE_URL": self.owner_url if words == ("migrate",) else self.admin_url},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr

@@ -165,7 +165,7 @@ class FullJob(kit.Job):
         return row
 
     def reassemble(self):
-        env = dict(os.environ, EDGECAP_DATABASE_URL=os.environ["EDGECAP_TEST_DATABASE_URL"])
+        env = dict(os.environ, EDGECAP_DATABASE_URL="host=%s user=edgecap_admin dbname=edgecap" % kit.SOCKET)
         done = subprocess.run([kit.BIN / "edgecap-admin", "pcap", "reassemble", self.id, "--json"],
                               env=env, capture_output=True, text=True, check=False)  # fmt: skip
         assert done.returncode == 0 and json.loads(done.stdout) == {"id": self.id, "stage": "ready"}, done

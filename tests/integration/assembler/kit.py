@@ -53,10 +53,10 @@ def row(text):
 
 
 def migrate():
-    """Bring the database up and let the assembler's role log in."""
+    """Bring the database up and let the assembler's and the operator's role log in."""
     env = dict(os.environ, EDGECAP_DATABASE_URL=os.environ["EDGECAP_TEST_DATABASE_URL"])
     subprocess.run([BIN / "edgecap-admin", "migrate"], env=env, check=True, capture_output=True)
-    sql("ALTER ROLE edgecap_assembler LOGIN")
+    sql("ALTER ROLE edgecap_assembler LOGIN; ALTER ROLE edgecap_admin LOGIN")
 
 
 ids = itertools.count()

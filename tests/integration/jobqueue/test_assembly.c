@@ -468,17 +468,30 @@ enum { MANY = 50000, COST_MAX = 1200 };
 static void assert_cheap(struct kit *k, const char *statement)
 {
 	PGresult *res = PQexec(k->sql, arena_printf(&k->arena, "EXPLAIN %s", statement));
-	double cost = 0;
 
 	assert_int_equal(PQresultStatus(res), PGRES_TUPLES_OK);
 	const char *total = strstr(PQgetvalue(res, 0, 0), "..");
 	assert_non_null(total);
-	cost = strtod(total + 2, NULL);
+	double cost = strtod(total + 2, NULL);
 	for (int i = 0; cost > COST_MAX && i < PQntuples(res); i++)
 		print_message("%s\n", PQgetvalue(res, i, 0));
 	PQclear(res);
 	if (cost > COST_MAX)
 		fail_msg("cost %.0f: %s", cost, statement);
+}
+
+/* The sweep's statement, and each flush's. */
+static void assert_fleet_cheap(struct kit *k, const struct job *job)
+{
+	assert_cheap(k, "SELECT * FROM garbage_find(16, 60)");
+	kit_sql(k, "SET ROLE edgecap_api");
+	assert_cheap(k,
+		     arena_printf(&k->arena,
+				  "SELECT p.id, x.state FROM unnest('{%s}'::uuid[], '{%s}'::uuid[])"
+				  " AS t(a, i) JOIN pcaps p ON p.account_id = t.a AND p.id = t.i"
+				  " JOIN pcap_parts x ON x.account_id = p.account_id"
+				  " AND x.pcap_id = p.id WHERE p.stage = 'capturing'",
+				  job->account.hex, job->id.hex));
 }
 
 static void on_list(void *arg, const struct error *err, const struct job *jobs, size_t count,
@@ -538,6 +551,7 @@ static void test_ended_jobs_cost_nothing(void **state)
 	assert_cheap(k,
 		     "SELECT * FROM pcaps WHERE stage IN ('done', 'failed') AND NOT chunks_removed"
 		     " AND completed <= now() ORDER BY completed LIMIT 10");
+	assert_fleet_cheap(k, &job);
 	kit_sql(k,
 		"SET ROLE edgecap_api; SET edgecap.scope = 'account'; SET edgecap.account_id = "
 		"'%s'",

@@ -356,11 +356,13 @@ static void test_failed_job_is_assembled_again(void **state)
 	kit_sql(k, "UPDATE accounts SET full_running_max = 1 WHERE id = '%s'", account.hex);
 	struct jq_submit request = kit_full_request(&account, "ord02");
 	assert_int_equal(kit_outcome(k, &request), JQ_SUBMIT_FULL_RUNNING);
-	assert_string_equal(kit_sql_text(k,
-					 "SELECT bucket_in_use(b)::text FROM buckets b"
-					 " WHERE account_id = '%s'",
-					 account.hex),
-			    "true");
+	assert_string_equal(
+		kit_sql_text(
+			k,
+			"SELECT bucket_in_use(b.account_id, b.destination)::text FROM buckets b"
+			" WHERE account_id = '%s'",
+			account.hex),
+		"true");
 	uint64_t fence = c.lease.fence;
 	struct jq_lease late = c.lease;
 	c = claim_one(k, &job);

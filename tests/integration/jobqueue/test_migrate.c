@@ -142,6 +142,33 @@ static void test_new_file_is_applied_and_a_newer_database_refused(void **state)
 	remove_dir(dir);
 }
 
+/* A migration's UPDATE runs as the owner, whom the policies bind too: it must see the rows of all accounts, and change them. */
+static void test_a_file_sees_every_accounts_rows(void **state)
+{
+	struct kit *k = *state;
+	struct registry_migrated migrated;
+	struct error err;
+	char dir[64], name[64];
+
+	kit_sql(k, "INSERT INTO accounts (id, name) SELECT gen_random_uuid(), 'm-' || i"
+		   " FROM generate_series(1, 3) i;"
+		   "INSERT INTO account_prefixes SELECT id, '192.0.2.0/24' FROM accounts");
+	make_dir(dir);
+	(void)snprintf(name, sizeof(name), "%04zu_more.sql", migrations_embedded_count + 1);
+	write_file(dir, name,
+		   bytes_of("UPDATE accounts SET running_max = 77;"
+			    "UPDATE account_prefixes SET prefix = '198.51.100.0/24';"));
+	assert_int_equal(migrate(k, dir, &migrated, &err), 0);
+	assert_int_equal(migrated.applied, 1);
+	assert_int_equal(kit_sql_i64(k, "SELECT count(*) FROM accounts JOIN account_prefixes ON"
+					" account_id = id WHERE running_max = 77"
+					" AND prefix = '198.51.100.0/24'"),
+			 3);
+	kit_sql(k, "DELETE FROM accounts; DELETE FROM schema_migrations WHERE version > %zu",
+		migrations_embedded_count);
+	remove_dir(dir);
+}
+
 static void test_changed_file_is_named_and_refused(void **state)
 {
 	struct kit *k = *state;
@@ -200,6 +227,7 @@ int main(void)
 		cmocka_unit_test(test_second_database_of_the_cluster),
 		cmocka_unit_test(test_again_applies_nothing),
 		cmocka_unit_test(test_new_file_is_applied_and_a_newer_database_refused),
+		cmocka_unit_test(test_a_file_sees_every_accounts_rows),
 		cmocka_unit_test(test_changed_file_is_named_and_refused),
 		cmocka_unit_test(test_failing_file_leaves_nothing_behind),
 	};

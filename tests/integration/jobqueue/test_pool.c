@@ -265,10 +265,11 @@ static void test_frozen_backends_are_left_behind(void **state)
 {
 	struct kit *k = *state;
 	struct kit_call calls[20] = {0};
-	struct jq *jq = kit_open_jq(k, kit_url(k, "edgecap_owner"), 2);
+	kit_sql(k, "CREATE ROLE replica LOGIN IN ROLE edgecap_api");
+	struct jq *jq = kit_open_jq(k, kit_url(k, "replica"), 2);
 
 	assert_int_equal(ping(k, jq), 0);
-	signal_backends(k, "edgecap_owner", SIGSTOP);
+	signal_backends(k, "replica", SIGSTOP);
 	uint64_t begun_ms = clock_mono_now_ms();
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
 		jq_ping(jq, kit_on_done, &calls[i]);
@@ -277,7 +278,7 @@ static void test_frozen_backends_are_left_behind(void **state)
 	assert_true(clock_mono_now_ms() - begun_ms < JQ_STATEMENT_MS + 3000);
 	/* the old backends are still frozen, new connections work */
 	await_ping(k, jq);
-	signal_backends(k, "edgecap_owner", SIGCONT);
+	signal_backends(k, "replica", SIGCONT);
 	kit_close_jq(k, jq);
 }
 

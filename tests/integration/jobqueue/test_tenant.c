@@ -331,7 +331,7 @@ static void test_scope_decides_what_can_be_written(void **state)
 		"'%s'",
 		mine.hex);
 	/* an UPDATE without WHERE touches nothing of theirs */
-	kit_sql(k, "UPDATE pcaps SET last_error = 'mine'");
+	kit_sql(k, "UPDATE pcaps SET dropped_limit = 7");
 	assert_string_equal(kit_sql_fails(k,
 					  "INSERT INTO idempotency_keys VALUES ('%s', 'x', '%s',"
 					  " sha256('x'), now())",
@@ -357,7 +357,8 @@ static void test_scope_decides_what_can_be_written(void **state)
 	assert_string_equal(kit_sql_fails(k, "SELECT token_sha256 FROM samplers"), denied);
 	assert_string_equal(kit_sql_fails(k, "INSERT INTO pcaps SELECT * FROM pcaps"), denied);
 	kit_sql(k, "RESET ROLE; RESET edgecap.scope; RESET edgecap.account_id");
-	assert_null(kit_sql_text(k, "SELECT last_error FROM pcaps WHERE id = '%s'", job.id.hex));
+	assert_int_equal(
+		kit_sql_i64(k, "SELECT dropped_limit FROM pcaps WHERE id = '%s'", job.id.hex), 0);
 }
 
 /* The settings of one operation must not be seen by the next on its connection. */
