@@ -2,9 +2,10 @@
 # A private PostgreSQL cluster: data in $RUN/database, a unix socket in $RUN/socket, no TCP.
 #
 # It runs as the user `postgres` when we are root (it refuses to be root), else as ourselves. Everybody who
-# connects gives a password.
+# connects gives a password. As in a real installation nothing of edgecap is the superuser: edgecap_owner owns the database and
+# migrates it, everything else is done by roles with few rights.
 
-readonly DATABASE_OWNER=edgecap_owner DATABASE_NAME=edgecap
+readonly DATABASE_SUPERUSER=postgres DATABASE_OWNER=edgecap_owner DATABASE_NAME=edgecap
 
 # Print PostgreSQL's program directory, the newest version's.
 database_bindir() {
@@ -29,7 +30,7 @@ database_create() {
 	rm -rf -- "$data" "$RUN/socket"
 	mkdir -p "$data" "$RUN/socket"
 	chmod 0700 "$data"
-	secret_get database-owner >"$RUN/secret/initdb"
+	secret_get database-superuser >"$RUN/secret/initdb"
 	if ((EUID == 0)); then
 		chown postgres:postgres "$data" "$RUN/socket"
 		mv "$RUN/secret/initdb" "$RUN/socket/initdb"
@@ -39,7 +40,7 @@ database_create() {
 	fi
 	chmod 0600 "$RUN/socket/initdb"
 	process_step initdb "${DATABASE_AS[@]}" "$bin/initdb" --pgdata "$data" \
-		--username "$DATABASE_OWNER" --pwfile "$RUN/socket/initdb" --auth scram-sha-256 \
+		--username "$DATABASE_SUPERUSER" --pwfile "$RUN/socket/initdb" --auth scram-sha-256 \
 		--encoding UTF8 --locale C.UTF-8 --no-sync || die "initdb failed, see $RUN/log/initdb.log"
 	rm -f -- "$RUN/socket/initdb"
 	database_configure >>"$data/postgresql.conf"
@@ -87,19 +88,22 @@ database_percent() {
 	done
 }
 
-# Run psql as the owner with arguments; SQL from stdin or -c.
+# Run psql as the superuser, whom no row-level policy binds, with arguments; SQL from stdin or -c.
 database_psql() {
-	PGPASSWORD=$(secret_get database-owner) "$(database_bindir)/psql" --no-psqlrc --quiet --set ON_ERROR_STOP=1 \
-		--host "$RUN/socket" --username "$DATABASE_OWNER" "$@"
+	PGPASSWORD=$(secret_get database-superuser) "$(database_bindir)/psql" --no-psqlrc --quiet --set ON_ERROR_STOP=1 \
+		--host "$RUN/socket" --username "$DATABASE_SUPERUSER" "$@"
 }
 
-# Make the database, apply the migrations with $1/edgecap-admin, and let the programs' roles log in.
+# Make the database, apply the migrations with $1/edgecap-admin as its owner, and let the programs' roles log in.
 database_prepare() {
 	local role
-	database_psql --dbname postgres --command "CREATE DATABASE $DATABASE_NAME"
+	database_psql --dbname postgres <<-END
+		CREATE ROLE $DATABASE_OWNER LOGIN CREATEROLE PASSWORD '$(secret_get database-owner)';
+		CREATE DATABASE $DATABASE_NAME OWNER $DATABASE_OWNER;
+	END
 	EDGECAP_DATABASE_URL=$(database_url "$DATABASE_OWNER") "$1/edgecap-admin" migrate >"$RUN/log/migrate.log" 2>&1 ||
 		die "edgecap-admin migrate failed: $(tail -n 3 "$RUN/log/migrate.log")"
-	for role in edgecap_api edgecap_assembler; do
+	for role in edgecap_api edgecap_assembler edgecap_admin; do
 		printf "ALTER ROLE %s LOGIN PASSWORD '%s';\n" "$role" "$(secret_get "database-${role#edgecap_}")"
 	done | database_psql --dbname "$DATABASE_NAME"
 }

@@ -9,7 +9,7 @@ readonly TENANT_EMAIL=ops@example.net
 
 # Run edgecap-admin with --json.
 tenant_admin() {
-	EDGECAP_DATABASE_URL=$(database_url edgecap_owner) "$BIN/edgecap-admin" "$@" --json
+	EDGECAP_DATABASE_URL=$(database_url edgecap_admin) "$BIN/edgecap-admin" "$@" --json
 }
 
 # Make both accounts and their credentials, kept as secrets account, token, key, lab-account, lab-token.
@@ -39,7 +39,7 @@ tenant_environment() {
 			EDGECAP_KEY='$(secret_get key)'
 			EDGECAP_LAB_ACCOUNT='$(secret_get lab-account)'
 			EDGECAP_LAB_TOKEN='$(secret_get lab-token)'
-			EDGECAP_DATABASE_URL='$(database_url edgecap_owner)'
+			EDGECAP_DATABASE_URL='$(database_url edgecap_admin)'
 		END
 		! s3_present || printf "EDGECAP_DESTINATION='%s'\n" "$(s3_destination)" >>"$RUN/env.new"
 		mv "$RUN/env.new" "$RUN/env"

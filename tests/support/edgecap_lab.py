@@ -163,7 +163,7 @@ class Lab:
         self.shell("database_create; database_start; database_prepare \"$BIN\"")
         self.urls = {
             role: self.shell("database_url edgecap_" + role)
-            for role in ("owner", "api", "assembler")
+            for role in ("owner", "admin", "api", "assembler")
         }
         self.slot = int(self.shell('slot_take "$RUN"; network_create "$SLOT" %d; echo $SLOT' % edges))
         self.source_namespace = "ec%d-src" % self.slot
@@ -260,7 +260,7 @@ class Lab:
         """edgecap-admin with --json; the parsed answer."""
         done = subprocess.run(
             [str(BIN / "edgecap-admin"), *words, "--json"],
-            env={**os.environ, "EDGECAP_DATABASE_URL": self.urls["owner"]},
+            env={**os.environ, "EDGECAP_DATABASE_URL": self.urls["admin"]},
             capture_output=True,
             text=True,
         )
@@ -268,7 +268,7 @@ class Lab:
         return json.loads(done.stdout)
 
     def sql(self, statement):
-        """One statement as the owner; its unaligned output."""
+        """One statement as the superuser; its unaligned output."""
         return self.shell(
             'database_psql --dbname edgecap --no-align --tuples-only --command "$STATEMENT"',
             STATEMENT=statement,
