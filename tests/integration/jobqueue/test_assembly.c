@@ -468,7 +468,6 @@ enum { MANY = 50000, COST_MAX = 1200 };
 static void assert_cheap(struct kit *k, const char *statement)
 {
 	PGresult *res = PQexec(k->sql, arena_printf(&k->arena, "EXPLAIN %s", statement));
-
 	assert_int_equal(PQresultStatus(res), PGRES_TUPLES_OK);
 	const char *total = strstr(PQgetvalue(res, 0, 0), "..");
 	assert_non_null(total);
