@@ -67,8 +67,18 @@ enum {
 enum {
 	LIMIT_PREFIXES_PER_ACCOUNT = 4096,
 	LIMIT_NAME_BYTES = 128,
-	LIMIT_BUCKETS_PER_ACCOUNT = 100,       /* also the rows of one list answer */
+	LIMIT_BUCKETS_PER_ACCOUNT = 100, /* also the rows of one list answer */
+	LIMIT_TOKENS_PER_ACCOUNT = 100,  /* not revoked */
+	LIMIT_TOKENS_REVOKED = 1000,     /* of an account, remembered; older ones are forgotten */
+	LIMIT_TOKEN_SOURCES = 32,        /* networks that a token may be used from */
 	LIMIT_CHALLENGE_TTL_S = 7 * 24 * 3600, /* a proof of ownership can be answered so long */
+};
+
+/* Failed logins, in the memory of one API process */
+enum {
+	LIMIT_LOGIN_SOURCES = 16384, /* sources whose failures are counted */
+	LIMIT_LOGINS_KNOWN = 65536,  /* pairs of source and credential that were right */
+	LIMIT_LOGIN_KNOWN_S = 600,   /* so long after the last time */
 };
 
 /* Connections and memory of one API process */
