@@ -59,17 +59,43 @@ static void add_time(cJSON *object, const char *name, int64_t us)
 		json_add_str(object, name, NULL);
 }
 
+/* The networks as an array of texts. */
+static void add_sources(cJSON *object, const struct registry_token *token)
+{
+	cJSON *array = json_add_array(object, "sources");
+	char text[PREFIX_TEXT_BYTES];
+
+	for (size_t i = 0; i < token->source_count; i++) {
+		prefix_format(&token->sources[i], text);
+		json_push(array, cJSON_CreateString(text));
+	}
+}
+
+/* What the settings say of the token to be made. sources: malloc'ed, the caller frees it. */
+static int token_read(const struct command_run *run, struct registry_token *token,
+		      struct prefix **sources, struct error *err)
+{
+	const char *text = settings_str(run->settings, "EDGECAP_SOURCE");
+	int code = registry_permissions_parse(settings_str(run->settings, "EDGECAP_PERMISSIONS"),
+					      &token->permissions, err);
+
+	if (settings_given(run->settings, "EDGECAP_EXPIRES_IN"))
+		token->expires_us =
+			clock_wall_now_us() +
+			(int64_t)settings_u64(run->settings, "EDGECAP_EXPIRES_IN") * 1000;
+	if (code == 0)
+		code = command_prefixes(text, sources, &token->source_count, err);
+	token->sources = *sources;
+	return code;
+}
+
 static int token_create(struct command_run *run, struct error *err)
 {
 	struct registry_token token = {.name = settings_str(run->settings, "EDGECAP_NAME")};
+	AUTO_FREE struct prefix *sources = NULL;
 	char secret[SECRET_TEXT_BYTES];
-	int code = registry_permissions_parse(settings_str(run->settings, "EDGECAP_PERMISSIONS"),
-					      &token.permissions, err);
+	int code = token_read(run, &token, &sources, err);
 
-	if (settings_given(run->settings, "EDGECAP_EXPIRES_IN"))
-		token.expires_us =
-			clock_wall_now_us() +
-			(int64_t)settings_u64(run->settings, "EDGECAP_EXPIRES_IN") * 1000;
 	if (code == 0)
 		code = command_account(run, &token.account, err);
 	if (code == 0)
@@ -81,6 +107,7 @@ static int token_create(struct command_run *run, struct error *err)
 	json_add_str(value, "account", token.account.hex);
 	json_add_str(value, "name", token.name);
 	add_permissions(value, token.permissions);
+	add_sources(value, &token);
 	add_time(value, "expires", token.expires_us);
 	json_add_str(value, "token", secret);
 	return output_print(value, NULL, run->json, err);
@@ -88,8 +115,9 @@ static int token_create(struct command_run *run, struct error *err)
 
 static int token_list(struct command_run *run, struct error *err)
 {
-	static const char *const columns[] = {"id",      "account", "name",    "permissions",
-					      "created", "expires", "revoked", NULL};
+	static const char *const columns[] = {"id",        "account", "name",    "permissions",
+					      "sources",   "created", "expires", "revoked",
+					      "last_used", NULL};
 	struct registry_token *list = NULL;
 	struct arena arena;
 	struct id account;
@@ -109,9 +137,11 @@ static int token_list(struct command_run *run, struct error *err)
 		json_add_str(object, "account_name", list[i].account_name);
 		json_add_str(object, "name", list[i].name);
 		add_permissions(object, list[i].permissions);
+		add_sources(object, &list[i]);
 		add_time(object, "created", list[i].created_us);
 		add_time(object, "expires", list[i].expires_us);
 		add_time(object, "revoked", list[i].revoked_us);
+		add_time(object, "last_used", list[i].last_used_us);
 		json_push(array, object);
 	}
 	arena_fini(&arena);
@@ -166,6 +196,12 @@ static const struct setting token_settings[] = {
 	 .min = 1,
 	 .max = 64,
 	 .help = "comma-separated: read, download, collect, admin"},
+	{.name = "EDGECAP_SOURCE",
+	 .kind = SETTING_STR,
+	 .optional = true,
+	 .min = 2,
+	 .max = 4096,
+	 .help = "comma-separated addresses and networks that it may be used from; any without it"},
 	{.name = "EDGECAP_EXPIRES_IN",
 	 .kind = SETTING_DURATION,
 	 .optional = true,

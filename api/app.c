@@ -8,6 +8,7 @@
 #include "api/dispatch.h"
 #include "api/edge.h"
 #include "api/health.h"
+#include "api/login_gate.h"
 #include "api/metrics.h"
 #include "api/rate.h"
 #include "api/routes.h"
@@ -47,7 +48,8 @@ static int open_services(struct api_app *app, struct error *err)
 
 	app->metrics = api_metrics_new(api_routes, api_routes_count);
 	app->rate = api_rate_new(c->request_rate_per_s, c->request_burst);
-	if (!app->metrics || !app->rate)
+	app->logins = login_gate_new(c->login_failures, c->login_refill_ms);
+	if (!app->metrics || !app->rate || !app->logins)
 		return error_set(err, EC_ENOMEM, "out of memory");
 	int r = jq_open(app->loop, &jq, &app->jq, err);
 	if (r < 0)
@@ -67,6 +69,7 @@ static int open_edge(struct api_app *app, struct error *err)
 	const struct edge_config e = {.loop = app->loop,
 				      .jq = app->jq,
 				      .store = app->store,
+				      .logins = app->logins,
 				      .signing_secret = app->config.store.signing_secret};
 
 	return edge_open(&e, &app->edge, err);
@@ -198,6 +201,7 @@ static void free_all(struct api_app *app)
 {
 	api_server_free(app->server);
 	api_rate_free(app->rate);
+	login_gate_free(app->logins);
 	api_metrics_free(app->metrics);
 	bucket_list_free(app->bucket_list);
 	memset(app, 0, sizeof(*app));

@@ -20,12 +20,14 @@ struct store;
 struct api_health;
 struct api_metrics;
 struct api_rate;
+struct login_gate;
 
 struct api_app {
 	struct api_config config;
 	uv_loop_t *loop;
 	struct api_metrics *metrics;
 	struct api_rate *rate;
+	struct login_gate *logins;
 	struct jq *jq;
 	struct store *store;
 	struct bucket_list *bucket_list;     /* NULL: tenants have no buckets */

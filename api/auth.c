@@ -4,6 +4,7 @@
 
 #include "api/app.h"
 #include "api/rate.h"
+#include "base/log.h"
 #include "jobqueue/jq_auth.h"
 
 static struct credential_header header(const struct api_request *r, const char *name)
@@ -58,17 +59,59 @@ static bool take_rate(struct api_request *r, const struct jq_identity *who)
 	return false;
 }
 
+/* --- a request on its way through gate and look-up --- */
+
+struct auth_call {
+	struct api_request *r;
+	struct credential credential;
+	struct login_ticket ticket;
+};
+
+void api_auth_log_failure(const struct api_request *r, const char *reason)
+{
+	log_event(LOG_WARN, "login-failed", "id", api_request_id(r), "listener",
+		  api_listener_text(api_request_listener(r)), "peer", api_request_peer(r), "reason",
+		  reason, (const char *)NULL);
+}
+
+enum login_result api_auth_result(const struct error *err)
+{
+	if (!err)
+		return LOGIN_WAS_RIGHT;
+	return err->code == EC_EAUTH ? LOGIN_WAS_WRONG : LOGIN_WAS_AWAY;
+}
+
+void api_auth_turn_away(struct api_request *r, enum login_pass pass, uint32_t retry_s)
+{
+	switch (pass) {
+	case LOGIN_LOOK_UP:
+		EC_ASSERT(false);
+	case LOGIN_WRONG:
+		api_answer_error(r, API_UNAUTHENTICATED, NULL);
+		return;
+	case LOGIN_REFUSED:
+		api_answer_busy(r, API_TOO_MANY, retry_s,
+				"Too many failed logins from your address");
+		return;
+	case LOGIN_AWAY:
+		api_answer_busy(r, API_OVERLOADED, 1, "The database is not available; try again");
+		return;
+	}
+}
+
 static void on_identity(void *arg, const struct error *err, const struct jq_identity *who)
 {
-	struct api_request *r = arg;
+	struct auth_call *call = arg;
+	struct api_request *r = call->r;
+	struct api_app *app = api_request_app(r);
 	const struct api_route *route = api_request_route(r);
+	enum login_result result = api_auth_result(err);
 
+	login_gate_report(app->logins, &call->ticket, result, uv_now(app->loop));
+	if (result == LOGIN_WAS_WRONG)
+		api_auth_log_failure(r, err->text);
 	if (!who) {
-		if (err && err->code == EC_EAUTH)
-			api_answer_error(r, API_UNAUTHENTICATED, NULL);
-		else
-			api_answer_error(r, API_OVERLOADED,
-					 "The database is not available; try again");
+		api_auth_turn_away(r, result == LOGIN_WAS_WRONG ? LOGIN_WRONG : LOGIN_AWAY, 0);
 		return;
 	}
 	struct api_identity identity = {.account = api_request_param_id(r, 0),
@@ -85,26 +128,48 @@ static void on_identity(void *arg, const struct error *err, const struct jq_iden
 	route->handler(r);
 }
 
+static void on_pass(void *arg, enum login_pass pass, uint32_t retry_s)
+{
+	struct auth_call *call = arg;
+	const struct credential *c = &call->credential;
+	struct jq *jq = api_request_app(call->r)->jq;
+	struct id account = api_request_param_id(call->r, 0);
+	struct address source;
+	bool known = login_source(api_request_peer(call->r), &source);
+
+	if (pass != LOGIN_LOOK_UP) {
+		api_auth_turn_away(call->r, pass, retry_s);
+		return;
+	}
+	switch (c->kind) {
+	case CREDENTIAL_TOKEN:
+		jq_auth_token(jq, &c->secret, &account, known ? &source : NULL, on_identity, call);
+		return;
+	case CREDENTIAL_KEY:
+		jq_auth_key(jq, c->email, &c->secret, &account, on_identity, call);
+		return;
+	}
+}
+
 void api_auth_run(struct api_request *r)
 {
 	struct api_app *app = api_request_app(r);
-	struct id account = api_request_param_id(r, 0);
 	struct credential_headers headers = {.authorization = header(r, "authorization"),
 					     .email = header(r, "x-auth-email"),
 					     .key = header(r, "x-auth-key")};
-	struct credential c;
+	struct auth_call *call = arena_calloc(api_request_arena(r), 1, sizeof(*call));
 	struct credential_fault fault;
 
-	if (credential_read(&headers, &c, &fault) < 0) {
+	if (!call) {
+		api_answer_error(r, API_INTERNAL, NULL);
+		return;
+	}
+	call->r = r;
+	if (credential_read(&headers, &call->credential, &fault) < 0) {
 		answer_fault(r, &fault);
 		return;
 	}
-	switch (c.kind) {
-	case CREDENTIAL_TOKEN:
-		jq_auth_token(app->jq, &c.secret, &account, on_identity, r);
-		return;
-	case CREDENTIAL_KEY:
-		jq_auth_key(app->jq, c.email, &c.secret, &account, on_identity, r);
-		return;
-	}
+	struct digest whole = credential_digest(&call->credential);
+	struct login_attempt attempt = {api_request_peer(r), &whole, uv_now(app->loop)};
+	login_gate_ask(app->logins, &attempt, &call->ticket, on_pass, call);
 }

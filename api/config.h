@@ -27,6 +27,7 @@ struct api_config {
 	struct selection selection; /* of new jobs; the hash's secret is each job's own */
 	uint64_t drain_ms;
 	uint32_t request_rate_per_s, request_burst;
+	uint32_t login_failures, login_refill_ms;
 	uint32_t requests_max, connections_max;
 	bool reuseport;
 	enum log_level log_level;

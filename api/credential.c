@@ -97,3 +97,14 @@ int credential_read(const struct credential_headers *headers, struct credential 
 	*ret = c;
 	return 0;
 }
+
+struct digest credential_digest(const struct credential *c)
+{
+	uint8_t text[1 + DIGEST_BYTES + LIMIT_CREDENTIAL_BYTES];
+	size_t n = c->kind == CREDENTIAL_KEY ? strlen(c->email) : 0;
+
+	text[0] = (uint8_t)c->kind;
+	memcpy(text + 1, c->secret.b, DIGEST_BYTES);
+	memcpy(text + 1 + DIGEST_BYTES, c->email, n);
+	return digest_sha256((struct bytes){text, 1 + DIGEST_BYTES + n});
+}

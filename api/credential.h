@@ -43,3 +43,6 @@ int credential_read(const struct credential_headers *headers, struct credential 
 /* A bearer token alone, as samplers send it. Errors as credential_read. */
 int credential_read_bearer(const struct credential_header *authorization, struct credential *ret,
 			   struct credential_fault *ret_fault) EC_MUST_CHECK;
+
+/* A digest of all that makes a credential the one it is: its kind, the secret, the e-mail address as sent. */
+struct digest credential_digest(const struct credential *c);

@@ -61,7 +61,7 @@ static int parts_new(struct edge *e)
 		.unloaded = on_unloaded,
 		.arg = e,
 	};
-	e->auth = edge_auth_new(e->config.jq);
+	e->auth = edge_auth_new(e->config.jq, e->config.logins);
 	if (!e->auth || !(e->sync = edge_sync_new(&sync)))
 		return EC_ENOMEM;
 	struct board_events events = {e, on_wake};

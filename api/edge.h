@@ -9,6 +9,7 @@
 #include "api/board.h"
 #include "api/edge_queue.h"
 #include "api/edge_sync.h"
+#include "api/login_gate.h"
 #include "api/request.h"
 #include "base/attr.h"
 #include "base/bytes.h"
@@ -22,6 +23,7 @@ struct edge_config {
 	uv_loop_t *loop;
 	struct jq *jq;
 	struct store *store;
+	struct login_gate *logins; /* borrowed for the life of the edge */
 	struct bytes
 		signing_secret; /* borrowed for the life of the edge; empty: no uploads through us */
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/auth.h"
 #include "base/id_map.h"
 #include "base/limits.h"
 
@@ -20,6 +21,7 @@ struct entry {
 /* entries: by the first half of the token's digest. */
 struct edge_auth {
 	struct jq *jq;
+	struct login_gate *logins;
 	struct id_map entries;
 };
 
@@ -29,6 +31,7 @@ struct lookup {
 	struct api_request *request;
 	struct digest token;
 	uint64_t now_ms;
+	struct login_ticket ticket;
 	edge_auth_cb cb;
 	void *arg;
 };
@@ -42,11 +45,13 @@ static struct id key_of(const struct digest *token)
 	return key;
 }
 
-struct edge_auth *edge_auth_new(struct jq *jq)
+struct edge_auth *edge_auth_new(struct jq *jq, struct login_gate *logins)
 {
 	struct edge_auth *a = calloc(1, sizeof(*a));
-	if (a)
+	if (a) {
 		a->jq = jq;
+		a->logins = logins;
+	}
 	return a;
 }
 
@@ -96,16 +101,40 @@ static void identify(struct api_request *r, const struct jq_sampler *sampler)
 static void on_sampler(void *arg, const struct error *err, const struct jq_sampler *sampler)
 {
 	struct lookup *l = arg;
+	enum login_result result = api_auth_result(err);
+	login_gate_report(l->auth->logins, &l->ticket, result, l->now_ms);
 	if (sampler) {
 		entry_remember(l, sampler);
 		identify(l->request, sampler);
 		l->cb(l->arg, l->request, sampler);
-	} else if (err->code == EC_EAUTH) {
-		api_answer_error(l->request, API_UNAUTHENTICATED, NULL);
+	} else if (result == LOGIN_WAS_WRONG) {
+		api_auth_log_failure(l->request, err->text);
+		api_auth_turn_away(l->request, LOGIN_WRONG, 0);
 	} else {
-		api_answer_busy(l->request, API_OVERLOADED, 1, "The database is not reachable");
+		api_auth_turn_away(l->request, LOGIN_AWAY, 0);
 	}
 	free(l);
+}
+
+static void on_pass(void *arg, enum login_pass pass, uint32_t retry_s)
+{
+	struct lookup *l = arg;
+	if (pass == LOGIN_LOOK_UP) {
+		jq_auth_sampler(l->auth->jq, &l->token, on_sampler, l);
+		return;
+	}
+	api_auth_turn_away(l->request, pass, retry_s);
+	free(l);
+}
+
+/* A sampler's token is another credential than a tenant's with the same text. */
+static struct digest credential_of(const struct digest *token)
+{
+	char text[DIGEST_HEX_BYTES + sizeof("sampler ")];
+	char hex[DIGEST_HEX_BYTES];
+	digest_hex(token, hex);
+	(void)snprintf(text, sizeof(text), "sampler %s", hex);
+	return digest_sha256(bytes_of(text));
 }
 
 /* The token of "Bearer <token>". Returns 0, EC_ENOTFOUND (no header) or EC_EFORMAT. */
@@ -148,6 +177,9 @@ void edge_auth_request(struct edge_auth *a, struct api_request *r, uint64_t now_
 		api_answer_busy(r, API_OVERLOADED, 1, NULL);
 		return;
 	}
-	*l = (struct lookup){a, r, digest, now_ms, cb, arg};
-	jq_auth_sampler(a->jq, &digest, on_sampler, l);
+	*l = (struct lookup){
+		.auth = a, .request = r, .token = digest, .now_ms = now_ms, .cb = cb, .arg = arg};
+	struct digest credential = credential_of(&digest);
+	struct login_attempt attempt = {api_request_peer(r), &credential, now_ms};
+	login_gate_ask(a->logins, &attempt, &l->ticket, on_pass, l);
 }

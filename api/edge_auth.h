@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "api/login_gate.h"
 #include "api/request.h"
 #include "base/attr.h"
 #include "jobqueue/jq_auth.h"
@@ -14,8 +15,8 @@ enum { EDGE_AUTH_TTL_MS = 30 * 1000 };
 
 struct edge_auth;
 
-/* An empty memory over jq (borrowed). NULL without memory. Free with edge_auth_free. */
-struct edge_auth *edge_auth_new(struct jq *jq) EC_MUST_CHECK;
+/* An empty memory over jq and logins (both borrowed). NULL without memory. Free with edge_auth_free. */
+struct edge_auth *edge_auth_new(struct jq *jq, struct login_gate *logins) EC_MUST_CHECK;
 
 /* Free; accepts NULL. No edge_auth_request may be under way. */
 void edge_auth_free(struct edge_auth *a);
@@ -24,7 +25,7 @@ void edge_auth_free(struct edge_auth *a);
 typedef void (*edge_auth_cb)(void *arg, struct api_request *r, const struct jq_sampler *sampler);
 
 /* Authenticate r. Calls cb, at once or later, when the token is right; else answers r itself (400 without or with a malformed
- * Authorization, 401 unknown, 503 when the database is away). now_ms: uv_now. */
+ * Authorization, 401 unknown, 429 after too many of these from one source, 503 when the database is away). now_ms: uv_now. */
 void edge_auth_request(struct edge_auth *a, struct api_request *r, uint64_t now_ms, edge_auth_cb cb,
 		       void *arg);
 

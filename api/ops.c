@@ -2,6 +2,7 @@
 
 #include "api/app.h"
 #include "api/edge.h"
+#include "api/login_gate.h"
 #include "api/metrics.h"
 #include "jobqueue/jq.h"
 
@@ -43,6 +44,19 @@ static void put_edge(const struct edge_stats *s, struct buf *out)
 	}
 }
 
+static void put_logins(const struct login_gate *gate, struct buf *out)
+{
+	struct login_stats s;
+
+	login_gate_stats(gate, &s);
+	metric_put_head(out, "edgecap_api_logins_failed_total", "counter",
+			"Logins with wrong credentials.");
+	metric_put(out, "edgecap_api_logins_failed_total", "", s.failed);
+	metric_put_head(out, "edgecap_api_logins_refused_total", "counter",
+			"Logins refused unseen: too many failed ones of their source.");
+	metric_put(out, "edgecap_api_logins_refused_total", "", s.refused);
+}
+
 void api_serve_metrics(struct api_request *r)
 {
 	struct api_app *app = api_request_app(r);
@@ -57,6 +71,7 @@ void api_serve_metrics(struct api_request *r)
 	api_metrics_put(app->metrics, &out);
 	api_metrics_put_server(&server, &out);
 	api_metrics_put_jq(&jq, jq_ready(app->jq), &out);
+	put_logins(app->logins, &out);
 	if (app->edge) {
 		edge_stats_get(app->edge, &edge);
 		put_edge(&edge, &out);

@@ -6,12 +6,14 @@
 #include "api/health.h"
 #include "api/ops.h"
 #include "api/pcap_handlers.h"
+#include "api/token_handlers.h"
 #include "base/limits.h"
 #include "jobqueue/jq_auth.h"
 
 enum { EVERYWHERE = API_TENANTS | API_EDGE | API_OPS };
 
 #define PCAPS "/client/v4/accounts/{id}/pcaps"
+#define TOKENS "/client/v4/accounts/{id}/tokens"
 
 /* clang-format off */
 const struct api_route api_routes[] = {
@@ -26,6 +28,11 @@ const struct api_route api_routes[] = {
 	{API_TENANTS, "GET", PCAPS "/{id}", "pcaps.get", PERM_READ, 0, false, pcap_serve_get},
 	{API_TENANTS, "GET", PCAPS "/{id}/download", "pcaps.download", PERM_DOWNLOAD, 0, false, pcap_serve_download},
 	{API_TENANTS, "PUT", PCAPS "/{id}/stop", "pcaps.stop", PERM_COLLECT, 0, false, pcap_serve_stop},
+	{API_TENANTS, "GET", TOKENS, "tokens.list", PERM_ADMIN, 0, false, token_serve_list},
+	{API_TENANTS, "POST", TOKENS, "tokens.create", PERM_ADMIN, 0, false, token_serve_create},
+	{API_TENANTS, "GET", TOKENS "/{id}", "tokens.get", PERM_ADMIN, 0, false, token_serve_get},
+	{API_TENANTS, "DELETE", TOKENS "/{id}", "tokens.revoke", PERM_ADMIN, 0, false, token_serve_revoke},
+	{API_TENANTS, "PUT", TOKENS "/{id}/value", "tokens.roll", PERM_ADMIN, 0, false, token_serve_roll},
 	{API_EDGE, "POST", "/edge/v1/sync", "edge.sync", 0, LIMIT_SYNC_BYTES, true, api_serve_edge_sync},
 	{API_EDGE, "PUT", "/edge/v1/objects/{rest}", "edge.object", 0, LIMIT_CHUNK_BYTES, true, api_serve_edge_object},
 	{EVERYWHERE, "GET", "/healthz", "healthz", 0, 0, true, api_serve_healthz},

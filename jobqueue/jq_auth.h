@@ -1,8 +1,13 @@
-/* Who is asking: credentials of tenants and samplers. Only hashes are stored and compared. */
+/* Who is asking: credentials of tenants and samplers. Only hashes are stored and compared.
+ *
+ * Every request looks its credential up, so what is revoked is refused at once, by every replica. The database keeps the hashes to
+ * itself: it is asked by functions (0016_credentials.sql), which also note when a credential was last used.
+ */
 #pragma once
 
 #include "base/digest.h"
 #include "jobqueue/jq.h"
+#include "packet/prefix.h"
 
 /* X(name, bit, text) */
 #define PERMISSIONS(X)                                                                             \
@@ -25,14 +30,15 @@ struct jq_identity {
 	unsigned permissions; /* enum permission bits in this account; 0 when not a member */
 };
 
-/* identity is NULL with EC_EAUTH when the credential is unknown, expired or revoked; or with
- * EC_EUNAVAILABLE. */
+/* identity is NULL with EC_EAUTH when the credential is not good; err's text says why, for the operator's log and for nobody
+ * else ("token <id>: expired"); or with EC_EUNAVAILABLE. */
 typedef void (*jq_identity_cb)(void *arg, const struct error *err,
 			       const struct jq_identity *identity);
 
-/* Look up a bearer token by the SHA-256 of its text, as seen from an account. */
+/* Look up a bearer token by the SHA-256 of its text, as seen from an account. source: where it is used from; NULL when that is not
+ * known: then a token that is for some networks only is refused. */
 void jq_auth_token(struct jq *jq, const struct digest *token, const struct id *account,
-		   jq_identity_cb cb, void *arg);
+		   const struct address *source, jq_identity_cb cb, void *arg);
 
 /* Look up a user by e-mail address (compared without case) and the SHA-256 of the key. email:
  * copied. */
@@ -45,8 +51,7 @@ struct jq_sampler {
 	const char *colo;
 };
 
-/* sampler is NULL with EC_EAUTH when the token is unknown or the sampler disabled; or with
- * EC_EUNAVAILABLE. */
+/* sampler is NULL with EC_EAUTH when the token is unknown or the sampler disabled (text as above); or with EC_EUNAVAILABLE. */
 typedef void (*jq_sampler_cb)(void *arg, const struct error *err, const struct jq_sampler *sampler);
 
 /* Look up a sampler by the SHA-256 of its token. */

@@ -128,11 +128,14 @@ struct registry_token {
 	const char *name;
 	unsigned permissions;                       /* enum permission bits (jq_auth.h) */
 	int64_t created_us, expires_us, revoked_us; /* 0: never */
+	int64_t last_used_us;                       /* to about a minute; 0: never */
+	size_t source_count;                        /* 0: it may be used from anywhere */
+	const struct prefix *sources;               /* at most LIMIT_TOKEN_SOURCES */
 };
 
 /* Create a bearer token of an account. token: account, name (unique among the account's tokens in use),
- * permissions and expires_us are read. *ret_id and ret_secret (SECRET_TEXT_BYTES) are filled.
- * Returns 0, EC_ENOTFOUND (account), EC_ECONFLICT (name), EC_EINVAL or EC_EUNAVAILABLE. */
+ * permissions, expires_us and sources are read. *ret_id and ret_secret (SECRET_TEXT_BYTES) are filled.
+ * Returns 0, EC_ENOTFOUND (account), EC_ECONFLICT (name), EC_ELIMIT (sources), EC_EINVAL or EC_EUNAVAILABLE. */
 int registry_token_create(struct registry *r, const struct registry_token *token, struct id *ret_id,
 			  char *ret_secret, struct error *err) EC_MUST_CHECK;
 

@@ -8,7 +8,10 @@
 #include "jobqueue/pg_array.h"
 #include "jobqueue/registry_conn.h"
 
-enum { EMAIL_BYTES_MAX = 254 }; /* RFC 5321 section 4.5.3.1, as corrected */
+enum {
+	EMAIL_BYTES_MAX = 254, /* RFC 5321 section 4.5.3.1, as corrected */
+	SOURCES_BYTES = LIMIT_TOKEN_SOURCES * PREFIX_TEXT_BYTES + 3,
+};
 
 static const struct {
 	const char *text;
@@ -162,17 +165,51 @@ int registry_user_create(struct registry *r, const struct registry_member *membe
 	return code;
 }
 
+/* The networks as an array's literal. dst: SOURCES_BYTES. */
+static void sources_format(const struct registry_token *token, char *dst)
+{
+	char text[PREFIX_TEXT_BYTES];
+	size_t n = (size_t)snprintf(dst, SOURCES_BYTES, "{");
+
+	for (size_t i = 0; i < token->source_count; i++) {
+		prefix_format(&token->sources[i], text);
+		n += (size_t)snprintf(dst + n, SOURCES_BYTES - n, "%s%s", i > 0 ? "," : "", text);
+	}
+	(void)snprintf(dst + n, SOURCES_BYTES - n, "}");
+}
+
+/* The reverse, of array_to_string. Into the arena: NULL without memory. */
+static const struct prefix *sources_parse(const char *text, struct arena *arena, size_t *ret_count)
+{
+	struct prefix *list = arena_calloc(arena, LIMIT_TOKEN_SOURCES, sizeof(*list));
+	size_t count = 0;
+
+	for (size_t n = 0; list && *text && count < LIMIT_TOKEN_SOURCES;
+	     text += n + (text[n] == ',')) {
+		n = strcspn(text, ",");
+		if (prefix_parse((struct bytes){(const uint8_t *)text, n}, &list[count], NULL) == 0)
+			count++;
+	}
+	*ret_count = count;
+	return list;
+}
+
 static int token_create(struct registry *r, const struct registry_token *token, const struct id *id,
 			const char *secret, struct error *err)
 {
 	char sha256[REGISTRY_SHA256_BYTES], permissions[REGISTRY_PERMISSIONS_BYTES];
-	char expires[CLOCK_RFC3339_BYTES];
-	const char *const params[] = {token->account.hex, id->hex,
-				      token->name,        sha256,
-				      permissions,        token->expires_us > 0 ? expires : NULL};
+	char expires[CLOCK_RFC3339_BYTES], sources[SOURCES_BYTES];
+	const char *const params[] = {token->account.hex,
+				      id->hex,
+				      token->name,
+				      sha256,
+				      permissions,
+				      token->expires_us > 0 ? expires : NULL,
+				      sources};
 	AUTO_PGRESULT PGresult *res = NULL;
 
 	registry_sha256(secret, sha256);
+	sources_format(token, sources);
 	registry_permissions_format(token->permissions, permissions);
 	clock_format_rfc3339(token->expires_us, expires);
 	int code = registry_account_lock(r, &token->account, err);
@@ -180,10 +217,10 @@ static int token_create(struct registry *r, const struct registry_token *token, 
 		code = pg_sync_query(
 			r->conn,
 			"INSERT INTO api_tokens (account_id, id, name, token_sha256, permissions,"
-			" expires_at) VALUES ($1::uuid, $2::uuid, $3, $4::bytea,"
-			" string_to_array($5, ','), $6::timestamptz)"
+			" expires_at, sources) VALUES ($1::uuid, $2::uuid, $3, $4::bytea,"
+			" string_to_array($5, ','), $6::timestamptz, $7::cidr[])"
 			" ON CONFLICT DO NOTHING RETURNING 1",
-			6, params, &res, err);
+			ARRAY_LEN(params), params, &res, err);
 	if (code == 0 && PQntuples(res) == 0)
 		return error_set(err, EC_ECONFLICT,
 				 "the account has a token of the name \"%s\" already; revoke it or "
@@ -201,6 +238,9 @@ int registry_token_create(struct registry *r, const struct registry_token *token
 
 	if (code == 0 && token->permissions == 0)
 		code = error_set(err, EC_EINVAL, "permissions: at least one is needed");
+	if (code == 0 && token->source_count > LIMIT_TOKEN_SOURCES)
+		code = error_set(err, EC_ELIMIT, "sources: %zu, at most %d are allowed",
+				 token->source_count, LIMIT_TOKEN_SOURCES);
 	if (code == 0)
 		code = registry_begin(r, err);
 	if (code < 0)
@@ -222,7 +262,8 @@ int registry_token_list(struct registry *r, const struct id *account, struct are
 	int code = registry_query(r,
 				  "SELECT t.account_id, t.id, a.name, t.name,"
 				  " permission_bits(t.permissions), t.created_at, t.expires_at,"
-				  " t.revoked_at FROM api_tokens t"
+				  " t.revoked_at, t.last_used_at, array_to_string(t.sources, ',')"
+				  " FROM api_tokens t"
 				  " JOIN accounts a ON a.id = t.account_id"
 				  " WHERE $1::uuid IS NULL OR t.account_id = $1::uuid"
 				  " ORDER BY a.name, t.name, t.created_at, t.id",
@@ -242,10 +283,13 @@ int registry_token_list(struct registry *r, const struct id *account, struct are
 		list[i].created_us = pg_row_time_us(&row);
 		list[i].expires_us = pg_row_time_us(&row);
 		list[i].revoked_us = pg_row_time_us(&row);
+		list[i].last_used_us = pg_row_time_us(&row);
+		const char *sources = pg_row_text(&row);
 		code = pg_row_end(&row, err);
 		if (code < 0)
 			return code;
-		if (!list[i].account_name || !list[i].name)
+		list[i].sources = sources_parse(sources, arena, &list[i].source_count);
+		if (!list[i].account_name || !list[i].name || !list[i].sources)
 			list = NULL;
 	}
 	if (!list)

@@ -21,7 +21,7 @@ LISTENERS = {"API_TENANTS": ["tenants"], "API_EDGE": ["edge"], "API_OPS": ["ops"
 ALWAYS = ("400", "413", "500", "503")
 WITH_STATUS = {"Retry-After": ("429", "503"), "X-Should-Retry": ("409", "429"), "Allow": ("405",), "Content-Range": ("206", "416")}
 ROUTE = re.compile(
-    r'\{(API_\w+|EVERYWHERE), "(\w+)", (PCAPS)?(?: ?"([^"]*)")?, "[\w.]+", (PERM_(\w+)|0),'
+    r'\{(API_\w+|EVERYWHERE), "(\w+)", (PCAPS|TOKENS)?(?: ?"([^"]*)")?, "[\w.]+", (PERM_(\w+)|0),'
 )
 ROW = re.compile(r"X\((\w+),\s*(\d{3}),\s*(\d{4,5}),")
 
@@ -143,7 +143,7 @@ def check_routes(document, routes, problems):
     described = {key: (operation, item) for key, item, operation in operations(document)}
     seen = set()
     for listener, method, prefix, rest, _, permission in ROUTE.findall(routes):
-        path = ("/accounts/{id}/pcaps" if prefix else "") + rest
+        path = (f"/accounts/{{id}}/{prefix.lower()}" if prefix else "") + rest
         seen.add((method, path))
         operation, item = described.get((method, path), (None, None))
         if operation is None:

@@ -289,6 +289,24 @@ class Admin(unittest.TestCase):
         self.assertGreaterEqual(len(self.ok("token", "list")), 3)
         self.assertEqual(self.ok("token", "revoke", *where, "--name", default["id"])["id"], default["id"])
 
+    def test_tokens_for_some_networks(self):
+        account = self.account()
+        where = ("--account", account["name"])
+        made = self.ok("token", "create", *where, "--name", "here", "--source", "192.0.2.0/24,2001:db8::1")
+        self.assertEqual(made["sources"], ["192.0.2.0/24", "2001:db8::1"])
+        self.assertEqual(self.ok("token", "create", *where, "--name", "any")["sources"], [])
+        listed = {t["name"]: t for t in self.ok("token", "list", *where)}
+        self.assertEqual(listed["here"]["sources"], made["sources"])
+        self.assertEqual((listed["any"]["sources"], listed["any"]["last_used"]), ([], None))
+        sql("UPDATE api_tokens SET last_used_at = now() WHERE id = '%s'" % made["id"])
+        listed = {t["name"]: t for t in self.ok("token", "list", *where)}
+        self.assertRegex(listed["here"]["last_used"], TIME)
+        self.assertIn("192.0.2.0/24,2001:db8::1", run("token", "list", *where).stdout)
+        self.assertIn("--source", run("token", "create", "--help", url=None).stdout)
+        for bad, text in (("192.0.2.1/24", "192.0.2.1/24"), ("host", "\"host\""),
+                          (",".join("192.0.2.%d" % i for i in range(33)), "at most 32")):
+            self.fails(1, text, "token", "create", *where, "--name", "bad", "--source", bad)
+
     # --- samplers ---
 
     def test_samplers(self):

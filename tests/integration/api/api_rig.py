@@ -137,6 +137,9 @@ class Account:
     def path(self, tail=""):
         return "/client/v4/accounts/%s/pcaps%s" % (self.id, tail)
 
+    def tokens_path(self, tail=""):
+        return "/client/v4/accounts/%s/tokens%s" % (self.id, tail)
+
 
 class Api:
     """One process. Use as a context manager, or call stop()."""
@@ -156,6 +159,7 @@ class Api:
             "EDGECAP_STORAGE": "file://%s" % self.store,
             "EDGECAP_REQUEST_RATE": "100000",
             "EDGECAP_REQUEST_BURST": "100000",
+            "EDGECAP_LOGIN_FAILURES": "100000",
             "EDGECAP_LOG_LEVEL": "debug",
             **settings,
         }

@@ -3,11 +3,14 @@
 
 #include <stdio.h>
 
+#include "base/limits.h"
+
 struct answer {
 	bool done;
 	int code;
 	struct jq_identity identity;
 	char actor[256];
+	char reason[EC_ERROR_TEXT_BYTES];
 	struct jq_sampler sampler;
 	char name[256], colo[64];
 };
@@ -18,6 +21,7 @@ static void on_identity(void *arg, const struct error *err, const struct jq_iden
 
 	assert_int_equal(!err, identity != NULL);
 	a->code = err ? err->code : 0;
+	(void)snprintf(a->reason, sizeof(a->reason), "%s", err ? err->text : "");
 	if (identity) {
 		a->identity = *identity;
 		(void)snprintf(a->actor, sizeof(a->actor), "%s", identity->actor);
@@ -30,14 +34,34 @@ static struct digest hash(const char *secret)
 	return digest_sha256(bytes_of(secret));
 }
 
-static struct answer by_token(struct kit *k, const char *token, const struct id *account)
+/* source: NULL for one that is not known. */
+static struct answer by_token_from(struct kit *k, const char *token, const struct id *account,
+				   const char *source)
 {
 	struct answer a = {0};
 	struct digest d = hash(token);
+	struct address address;
 
-	jq_auth_token(k->api, &d, account, on_identity, &a);
+	if (source)
+		assert_int_equal(address_parse(bytes_of(source), &address), 0);
+	jq_auth_token(k->api, &d, account, source ? &address : NULL, on_identity, &a);
 	kit_run_until(k, &a.done);
 	return a;
+}
+
+static struct answer by_token(struct kit *k, const char *token, const struct id *account)
+{
+	return by_token_from(k, token, account, NULL);
+}
+
+static void assert_refused(const struct answer *a, const char *what, const struct id *id,
+			   const char *why)
+{
+	char text[EC_ERROR_TEXT_BYTES];
+
+	(void)snprintf(text, sizeof(text), "%s %s: %s", what, id->hex, why);
+	assert_int_equal(a->code, EC_EAUTH);
+	assert_string_equal(a->reason, text);
 }
 
 static struct answer by_key(struct kit *k, const char *email, const char *key,
@@ -110,6 +134,70 @@ static void test_expired_and_revoked_tokens_are_unknown(void **state)
 	assert_int_equal(by_token(k, expired, &account).code, EC_EAUTH);
 }
 
+/* The operator is told why a credential is refused; nobody else is. */
+static void test_the_reason_of_a_refusal(void **state)
+{
+	struct kit *k = *state;
+	struct id account = kit_account(k, 0, 16, NULL), id, same;
+	char secret[SECRET_TEXT_BYTES];
+	struct registry_token token = {.account = account, .name = "why", .permissions = PERM_READ};
+	struct registry_member m = {
+		.email = "why@example.net", .account = account, .role = "reader"};
+	struct registry_user user = {0}, again = {0};
+
+	assert_int_equal(registry_token_create(k->registry, &token, &id, secret, NULL), 0);
+	struct answer a = by_token(k, "another", &account);
+	assert_int_equal(a.code, EC_EAUTH);
+	assert_string_equal(a.reason, "token: unknown");
+	kit_sql(k, "UPDATE api_tokens SET expires_at = now() WHERE id = '%s'", id.hex);
+	a = by_token(k, secret, &account);
+	assert_refused(&a, "token", &id, "expired");
+	assert_int_equal(registry_token_revoke(k->registry, &account, "why", &same, NULL), 0);
+	a = by_token(k, secret, &account);
+	assert_refused(&a, "token", &id, "revoked");
+
+	assert_int_equal(registry_user_create(k->registry, &m, &user, NULL), 0);
+	a = by_key(k, "nobody@example.net", user.key, &account);
+	assert_string_equal(a.reason, "user: unknown");
+	a = by_key(k, m.email, "x", &account);
+	assert_refused(&a, "user", &user.id, "wrong key");
+	m.new_key = true;
+	assert_int_equal(registry_user_create(k->registry, &m, &again, NULL), 0);
+	a = by_key(k, m.email, user.key, &account);
+	assert_refused(&a, "user", &user.id, "revoked key");
+	kit_sql(k, "UPDATE users SET disabled = true WHERE id = '%s'", user.id.hex);
+	a = by_key(k, m.email, again.key, &account);
+	assert_refused(&a, "user", &user.id, "disabled");
+}
+
+static void test_a_token_for_some_networks(void **state)
+{
+	struct kit *k = *state;
+	struct id account = kit_account(k, 0, 16, NULL), id;
+	char secret[SECRET_TEXT_BYTES];
+	struct prefix sources[2];
+	struct registry_token token = {.account = account,
+				       .name = "networks",
+				       .permissions = PERM_READ,
+				       .sources = sources,
+				       .source_count = 2};
+
+	assert_int_equal(prefix_parse(bytes_of("192.0.2.128/25"), &sources[0], NULL), 0);
+	assert_int_equal(prefix_parse(bytes_of("2001:db8::/33"), &sources[1], NULL), 0);
+	assert_int_equal(registry_token_create(k->registry, &token, &id, secret, NULL), 0);
+	assert_int_equal(by_token_from(k, secret, &account, "192.0.2.128").code, 0);
+	assert_int_equal(by_token_from(k, secret, &account, "192.0.2.255").code, 0);
+	assert_int_equal(by_token_from(k, secret, &account, "2001:db8:7fff::1").code, 0);
+	struct answer a = by_token_from(k, secret, &account, "192.0.2.127");
+	assert_refused(&a, "token", &id, "not for this source");
+	assert_int_equal(by_token_from(k, secret, &account, "192.0.3.128").code, EC_EAUTH);
+	assert_int_equal(by_token_from(k, secret, &account, "2001:db8:8000::1").code, EC_EAUTH);
+	assert_int_equal(by_token_from(k, secret, &account, "::1").code, EC_EAUTH);
+	assert_int_equal(by_token(k, secret, &account).code, EC_EAUTH);
+	token.source_count = LIMIT_TOKEN_SOURCES + 1;
+	assert_int_equal(registry_token_create(k->registry, &token, &id, secret, NULL), EC_ELIMIT);
+}
+
 static void test_key_of_a_user_in_two_accounts(void **state)
 {
 	struct kit *k = *state;
@@ -159,6 +247,7 @@ static void on_sampler(void *arg, const struct error *err, const struct jq_sampl
 
 	assert_int_equal(!err, sampler != NULL);
 	a->code = err ? err->code : 0;
+	(void)snprintf(a->reason, sizeof(a->reason), "%s", err ? err->text : "");
 	if (sampler) {
 		a->sampler = *sampler;
 		(void)snprintf(a->name, sizeof(a->name), "%s", sampler->name);
@@ -192,7 +281,8 @@ static void test_sampler_is_known_by_its_token_while_enabled(void **state)
 	assert_string_equal(a.colo, "ord01");
 	assert_int_equal(by_sampler(k, "another").code, EC_EAUTH);
 	assert_int_equal(registry_sampler_disable(k->registry, id.hex, true, &same, NULL), 0);
-	assert_int_equal(by_sampler(k, secret).code, EC_EAUTH);
+	a = by_sampler(k, secret);
+	assert_refused(&a, "sampler", &id, "disabled");
 	assert_int_equal(registry_sampler_disable(k->registry, "edge \"7\"", false, &same, NULL),
 			 0);
 	assert_true(id_equal(&id, &same));
@@ -204,6 +294,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_token_is_seen_from_its_account),
 		cmocka_unit_test(test_expired_and_revoked_tokens_are_unknown),
+		cmocka_unit_test(test_the_reason_of_a_refusal),
+		cmocka_unit_test(test_a_token_for_some_networks),
 		cmocka_unit_test(test_key_of_a_user_in_two_accounts),
 		cmocka_unit_test(test_sampler_is_known_by_its_token_while_enabled),
 	};

@@ -314,7 +314,7 @@ static void test_scope_decides_which_rows_are_there(void **state)
 	assert_int_equal(seen_by(k, "edgecap_api", "account", &mine, "samplers"), 0);
 	assert_int_equal(seen_by(k, "edgecap_api", "fleet", &mine, "samplers"), 1);
 	assert_int_equal(seen_by(k, "edgecap_api", "account", &mine, "api_tokens"), 0);
-	assert_int_equal(seen_by(k, "edgecap_api", "fleet", &mine, "users"), 0);
+	assert_int_equal(seen_by(k, "edgecap_api", "fleet", &mine, "api_tokens"), 0);
 	kit_sql(k, "RESET ROLE; RESET edgecap.scope; RESET edgecap.account_id");
 }
 
@@ -345,6 +345,8 @@ static void test_scope_decides_what_can_be_written(void **state)
 		denied);
 	assert_string_equal(kit_sql_fails(k, "UPDATE accounts SET unrestricted = true"), denied);
 	assert_string_equal(kit_sql_fails(k, "UPDATE samplers SET enabled = true"), denied);
+	assert_string_equal(kit_sql_fails(k, "SELECT email FROM users"), denied);
+	assert_string_equal(kit_sql_fails(k, "SELECT token_sha256 FROM api_tokens"), denied);
 	assert_string_equal(kit_sql_fails(k, "DELETE FROM pcaps"), denied);
 	assert_string_equal(kit_sql_fails(k, "SELECT * FROM audit_events"), denied);
 	assert_string_equal(kit_sql_fails(k, "UPDATE job_moves SET to_stage = 'done'"), denied);
