@@ -41,9 +41,15 @@ class Maker:
         self.done = finished_job(api, account, b"payload of " + account.name.encode())
         self.kept = self.submit()
         self.bucket = self.add_bucket()["id"]
+        self.admin = {"Authorization": "Bearer " + account.new_token("admin")}
+        self.token = self.add_token()
 
     def submit(self):
         return result(self.api.call("POST", self.account.path(), self.account, json=body()))["id"]
+
+    def add_token(self):
+        answer = self.api.call("POST", self.account.tokens_path(), None, self.admin, json=token_body())
+        return result(answer)["id"]
 
     def add_bucket(self):
         destination = conf(directory="matrix-" + secrets.token_hex(6))
@@ -54,6 +60,11 @@ class Maker:
         made = self.add_bucket()
         content = read_object(made["asked"].split("?")[0].split("/", 3)[3] + "/" + made["filename"].rsplit("/", 1)[-1])
         return {"destination_conf": made["asked"], "ownership_challenge": content}
+
+
+def token_body():
+    """Of a token that any admin may create: it may do no more than the narrowest of them."""
+    return {"name": "matrix-" + secrets.token_hex(6), "permissions": ["admin"]}
 
 
 def nothing(_):
@@ -73,6 +84,11 @@ OPERATIONS = [
               lambda m: (m.add_bucket()["id"], None), changes=True),
     Operation("getPcap", "GET", "/pcaps/%s", "read", 200, lambda m: (m.kept, None)),
     Operation("downloadPcap", "GET", "/pcaps/%s/download", "download", 200, lambda m: (m.done, None)),
+    Operation("listTokens", "GET", "/tokens", "admin", 200, nothing),
+    Operation("createToken", "POST", "/tokens", "admin", 200, lambda m: (None, token_body()), changes=True),
+    Operation("getToken", "GET", "/tokens/%s", "admin", 200, lambda m: (m.token, None)),
+    Operation("revokeToken", "DELETE", "/tokens/%s", "admin", 200, lambda m: (m.add_token(), None), changes=True),
+    Operation("rollToken", "PUT", "/tokens/%s/value", "admin", 200, lambda m: (m.add_token(), None), changes=True),
     Operation("stopPcap", "PUT", "/pcaps/%s/stop", "collect", 204, lambda m: (m.submit(), None), changes=True),
 ]  # fmt: skip
 
@@ -94,6 +110,8 @@ def kept_object(operation, maker):
     """An object of the kind that the operation is about, which stays."""
     if operation.tail.startswith("/pcaps/ownership"):
         return maker.bucket
+    if operation.tail.startswith("/tokens"):
+        return maker.token
     return maker.done if operation.id == "downloadPcap" else maker.kept
 
 

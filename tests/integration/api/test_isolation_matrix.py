@@ -28,7 +28,8 @@ STRANGERS = {"none": (400, 9106), "unknown": (401, 10000), "revoked": (401, 1000
              "disabled user": (401, 10000), "wrong key": (401, 10000)}  # fmt: skip
 TIMES = 1000
 # Of no other table does what a refused request may touch depend.
-WATCHED = ("pcaps", "pcap_parts", "buckets", "idempotency_keys", "account_prefixes", "memberships")
+WATCHED = ("pcaps", "pcap_parts", "buckets", "idempotency_keys", "account_prefixes", "memberships",
+           "(SELECT account_id, id, name, token_sha256, permissions, sources, expires_at, revoked_at FROM api_tokens)")
 KEPT = "SELECT md5(coalesce(string_agg(t::text, ',' ORDER BY t::text), '')) FROM %s t"
 
 
