@@ -70,7 +70,8 @@ static int open_edge(struct api_app *app, struct error *err)
 				      .jq = app->jq,
 				      .store = app->store,
 				      .logins = app->logins,
-				      .signing_secret = app->config.store.signing_secret};
+				      .signing_secret = app->config.store.signing_secret,
+				      .client_cert = app->config.client_cert};
 
 	return edge_open(&e, &app->edge, err);
 }
@@ -87,6 +88,7 @@ static void add_listener(struct api_server_config *s, enum api_listener kind,
 		.body_limit_bytes = edge ? LIMIT_CHUNK_BYTES : LIMIT_BODY_BYTES,
 		.connections_max = c->connections_max,
 		.read_limit_s = edge ? LIMIT_EDGE_READ_S : LIMIT_READ_S,
+		.forwarded = kind != API_OPS && address->is_unix && c->forwarded == FORWARDED_UNIX,
 	};
 }
 

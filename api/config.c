@@ -25,6 +25,27 @@ static const struct setting table[] = {
 	 .max = 200,
 	 .optional = true,
 	 .help = "where /metrics is served"},
+	{.name = "EDGECAP_LISTEN_MODE",
+	 .kind = SETTING_STR,
+	 .fallback = "0660",
+	 .min = 1,
+	 .max = 4,
+	 .help = "mode of the unix sockets that are listened on: who may write may connect"},
+	{.name = "EDGECAP_FORWARDED",
+	 .kind = SETTING_STR,
+	 .fallback = "none",
+	 .min = 1,
+	 .max = 16,
+	 .help = "unix: whoever connects to a unix socket is a proxy and says in X-Real-IP for "
+		 "whom; "
+		 "none: nobody"},
+	{.name = "EDGECAP_EDGE_CLIENT_CERT",
+	 .kind = SETTING_STR,
+	 .fallback = "none",
+	 .min = 1,
+	 .max = 16,
+	 .help = "samplers' certificates, as the proxy tells: none, optional or required; needs "
+		 "EDGECAP_FORWARDED=unix"},
 	{.name = "EDGECAP_DATABASE_URL",
 	 .kind = SETTING_SECRET,
 	 .min = 1,
@@ -135,6 +156,32 @@ static int read_address(const struct settings *s, const char *name, struct api_a
 	return 0;
 }
 
+/* Who connects to whom, and is believed what. */
+static int read_proxy(const struct settings *s, struct api_config *c, struct error *err)
+{
+	mode_t mode = 0;
+
+	if (api_socket_mode_parse(bytes_of(settings_str(s, "EDGECAP_LISTEN_MODE")), &mode, err) < 0)
+		return error_prefix(err, "EDGECAP_LISTEN_MODE");
+	c->tenants.mode = c->edge.mode = c->ops.mode = mode;
+	if (forwarded_parse(bytes_of(settings_str(s, "EDGECAP_FORWARDED")), &c->forwarded, err) < 0)
+		return error_prefix(err, "EDGECAP_FORWARDED");
+	if (client_cert_rule_parse(bytes_of(settings_str(s, "EDGECAP_EDGE_CLIENT_CERT")),
+				   &c->client_cert, err) < 0)
+		return error_prefix(err, "EDGECAP_EDGE_CLIENT_CERT");
+	if (c->forwarded == FORWARDED_UNIX && !c->tenants.is_unix &&
+	    !(c->has_edge && c->edge.is_unix))
+		return error_set(err, EC_EINVAL,
+				 "EDGECAP_FORWARDED=unix: neither EDGECAP_LISTEN nor "
+				 "EDGECAP_EDGE_LISTEN is unix:/path");
+	if (c->client_cert != CLIENT_CERT_NONE &&
+	    (c->forwarded != FORWARDED_UNIX || !c->has_edge || !c->edge.is_unix))
+		return error_set(err, EC_EINVAL,
+				 "EDGECAP_EDGE_CLIENT_CERT: needs EDGECAP_FORWARDED=unix and an "
+				 "EDGECAP_EDGE_LISTEN that is unix:/path: nobody else is believed");
+	return 0;
+}
+
 /* What depends on each other. */
 static int check(const struct api_config *c, struct error *err)
 {
@@ -176,6 +223,8 @@ int api_config_read(const struct settings *s, struct api_config *ret, struct err
 	if (read_address(s, "EDGECAP_LISTEN", &c.tenants, &given, err) < 0 ||
 	    read_address(s, "EDGECAP_EDGE_LISTEN", &c.edge, &c.has_edge, err) < 0 ||
 	    read_address(s, "EDGECAP_OPS_LISTEN", &c.ops, &c.has_ops, err) < 0)
+		return EC_EINVAL;
+	if (read_proxy(s, &c, err) < 0)
 		return EC_EINVAL;
 	if (selection_parse(bytes_of(settings_str(s, "EDGECAP_SELECTION")), &c.selection, err) < 0)
 		return error_prefix(err, "EDGECAP_SELECTION");

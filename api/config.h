@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/client_cert.h"
+#include "api/forwarded.h"
 #include "api/listen.h"
 #include "base/attr.h"
 #include "base/error.h"
@@ -19,6 +21,8 @@ extern const struct settings_program api_settings;
 struct api_config {
 	struct api_address tenants, edge, ops;
 	bool has_edge, has_ops;
+	enum forwarded forwarded;
+	enum client_cert_rule client_cert; /* of samplers */
 	const char *database_url;
 	const char *database_listen_url; /* NULL: database_url */
 	uint32_t database_connections;

@@ -7,6 +7,7 @@
 #include "api/edge_objects.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/log.h"
 
 struct edge {
 	struct edge_config config;
@@ -131,10 +132,28 @@ void edge_close(struct edge *e, edge_closed_cb cb, void *arg)
 	edge_sync_close(e->sync, on_sync_closed, e);
 }
 
+/* Does the client's certificate allow this? name: whose it must be; NULL: any that the proxy has found right. False: answered. */
+static bool certificate_fits(struct edge *e, struct api_request *r, const char *name)
+{
+	struct client_cert_claim claim = {0};
+	struct client_cert_fault fault;
+
+	claim.verify_count = api_request_header(r, "x-client-cert-verify", &claim.verify);
+	claim.subject_count = api_request_header(r, "x-client-cert-subject", &claim.subject);
+	if (client_cert_check(e->config.client_cert, &claim, name, &fault) == 0)
+		return true;
+	log_event(LOG_WARN, "client-certificate-refused", "id", api_request_id(r), "peer",
+		  api_request_peer(r), "sampler", name ? name : "", "certificate", fault.name,
+		  "reason", fault.text, (const char *)NULL);
+	api_answer_error(r, fault.row, "%s", fault.text);
+	return false;
+}
+
 static void on_authenticated(void *arg, struct api_request *r, const struct jq_sampler *sampler)
 {
 	struct edge *e = arg;
-	edge_sync_take(e->sync, r, sampler);
+	if (certificate_fits(e, r, sampler->name))
+		edge_sync_take(e->sync, r, sampler);
 }
 
 void api_serve_edge_sync(struct api_request *r)
@@ -146,7 +165,9 @@ void api_serve_edge_sync(struct api_request *r)
 void api_serve_edge_object(struct api_request *r)
 {
 	struct edge *e = api_request_app(r)->edge;
-	edge_object_put(r, e->config.store, e->config.signing_secret);
+	/* the URL's signature says whose chunk it is */
+	if (certificate_fits(e, r, NULL))
+		edge_object_put(r, e->config.store, e->config.signing_secret);
 }
 
 void edge_stats_get(const struct edge *e, struct edge_stats *ret)

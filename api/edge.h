@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "api/board.h"
+#include "api/client_cert.h"
 #include "api/edge_queue.h"
 #include "api/edge_sync.h"
 #include "api/login_gate.h"
@@ -26,6 +27,7 @@ struct edge_config {
 	struct login_gate *logins; /* borrowed for the life of the edge */
 	struct bytes
 		signing_secret; /* borrowed for the life of the edge; empty: no uploads through us */
+	enum client_cert_rule client_cert;
 };
 
 /* Open all parts. config: copied. Returns 0, EC_ENOMEM or jq_listen's code. Close with edge_close. */

@@ -40,10 +40,26 @@ static int parse_inet(const char *host, uint16_t port, struct sockaddr_storage *
 	return EC_EFORMAT;
 }
 
+int api_socket_mode_parse(struct bytes text, mode_t *ret, struct error *err)
+{
+	mode_t mode = 0;
+	bool good = text.n == 3 || (text.n == 4 && text.p[0] == '0');
+
+	for (size_t i = 0; good && i < text.n; i++) {
+		good = text.p[i] >= '0' && text.p[i] <= '7';
+		mode = mode << 3 | (mode_t)(text.p[i] - '0');
+	}
+	if (!good)
+		return error_set(err, EC_EINVAL, "a mode is octal, 0600 to 0777, not \"%.*s\"",
+				 (int)text.n, (const char *)text.p);
+	*ret = mode;
+	return 0;
+}
+
 int api_address_parse(struct bytes text, struct api_address *ret, struct error *err)
 {
 	static const char scheme[] = "unix:";
-	struct api_address a = {.is_unix = false};
+	struct api_address a = {.mode = API_SOCKET_MODE};
 	char host[INET6_ADDRSTRLEN];
 	uint64_t port = 0;
 
@@ -130,7 +146,9 @@ int api_listen_bind(uv_loop_t *loop, const struct api_address *address, bool reu
 		return error_set(err, EC_EIO, "cannot make a socket: %s", uv_strerror(r));
 	*ret_open = true;
 	remove_stale(address->path);
+	mode_t before = umask(0777 & ~address->mode);
 	r = uv_pipe_bind(&handle->pipe, address->path);
+	(void)umask(before);
 	return r < 0 ? error_set(err, EC_EIO, "cannot bind %s: %s", address->path, uv_strerror(r))
 		     : 0;
 }

@@ -7,6 +7,7 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <sys/types.h>
 #include <sys/un.h>
 #include <uv.h>
 
@@ -14,12 +15,16 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-enum { API_ADDRESS_TEXT_BYTES = 128 };
+enum {
+	API_ADDRESS_TEXT_BYTES = 128,
+	API_SOCKET_MODE = 0660, /* of a unix socket, where nothing else is said */
+};
 
 struct api_address {
 	bool is_unix;
 	struct sockaddr_storage inet; /* !is_unix */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	mode_t mode; /* of the socket's file: who may write to it may connect */
 };
 
 /* A stream socket of either kind, in one place. */
@@ -30,10 +35,15 @@ union api_stream {
 	uv_pipe_t pipe;
 };
 
-/* Parse an address. Pure. Returns 0, or EC_EINVAL with a text that shows what was seen. */
+/* Parse the mode of a unix socket's file: three or four octal digits, at most 0777. Pure. Returns 0, or EC_EINVAL with a text
+ * that shows what was seen. */
+int api_socket_mode_parse(struct bytes text, mode_t *ret, struct error *err) EC_MUST_CHECK;
+
+/* Parse an address; the mode is API_SOCKET_MODE. Pure. Returns 0, or EC_EINVAL with a text that shows what was seen. */
 int api_address_parse(struct bytes text, struct api_address *ret, struct error *err) EC_MUST_CHECK;
 
-/* Initialise handle and bind it; a dead process's unix socket is replaced, a live one's is not.
+/* Initialise handle and bind it; a dead process's unix socket is replaced, a live one's is not. The file of a unix socket has
+ * its mode from the first moment on: while it is made the process's umask is changed, so call it before there are threads.
  * reuseport: set SO_REUSEPORT. Returns 0, or EC_EIO with a reason. In either case the handle is initialised when
  * *ret_open is true: uv_close it. */
 int api_listen_bind(uv_loop_t *loop, const struct api_address *address, bool reuseport,

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/forwarded.h"
 #include "api/request_lib.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -24,7 +25,7 @@ static void report(struct api_request *r)
 	struct api_exchange x = {
 		.listener = r->listener,
 		.request_id = r->id.hex,
-		.peer = r->conn->peer,
+		.peer = r->peer,
 		.method = r->method,
 		.path = r->path,
 		.route = r->match.route,
@@ -93,6 +94,7 @@ struct api_request *api_request_new(struct api_conn *c, h2o_req_t *req)
 	r->req = req;
 	r->listener = c->listening->config.kind;
 	r->id = id_new_v4();
+	memcpy(r->peer, c->peer, sizeof(r->peer));
 	r->received_us = clock_wall_now_us();
 	r->began_us = mono_us();
 	c->request = r;
@@ -190,9 +192,19 @@ struct id api_request_param_id(const struct api_request *r, size_t i)
 	return id;
 }
 
+int api_request_take_peer(struct api_request *r)
+{
+	struct bytes value;
+
+	if (!r->conn->listening->config.forwarded)
+		return 0;
+	size_t count = api_request_header(r, "x-real-ip", &value);
+	return count == 1 ? forwarded_address(value, r->peer, sizeof(r->peer)) : EC_EFORMAT;
+}
+
 const char *api_request_peer(const struct api_request *r)
 {
-	return r->conn->peer;
+	return r->peer;
 }
 
 const char *api_request_id(const struct api_request *r)

@@ -70,7 +70,8 @@ struct bytes api_request_param(const struct api_request *r, size_t i);
 /* The i-th {id}; the pattern has proved its form. */
 struct id api_request_param_id(const struct api_request *r, size_t i);
 
-/* Address of the client: "192.0.2.1"; "unix". Behind a proxy this is the proxy. */
+/* Address of the client: "192.0.2.1"; "unix". Behind a proxy that is trusted (forwarded.h) the one that it names; behind any other
+ * the proxy's. */
 const char *api_request_peer(const struct api_request *r);
 
 /* Id of the request: 32 hex characters, in x-request-id of the answer and in the access log. */

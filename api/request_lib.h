@@ -18,6 +18,7 @@ struct api_request {
 	struct bytes method, target, path, query; /* in the arena */
 	struct api_match_result match;
 	struct id id;
+	char peer[API_ADDRESS_TEXT_BYTES];
 	int64_t received_us;
 	uint64_t began_us; /* monotonic */
 	bool metered;
@@ -43,6 +44,10 @@ struct api_request {
 
 /* Make the request for a complete message of the library. Returns NULL without memory. */
 struct api_request *api_request_new(struct api_conn *c, h2o_req_t *req);
+
+/* Find out who the client is: the connection's peer or, where that is our proxy, whom it names. Returns 0, or EC_EFORMAT when the
+ * proxy does not say; then the request must be refused. */
+int api_request_take_peer(struct api_request *r) EC_MUST_CHECK;
 
 /* Tell whoever watches, once for each event. */
 void api_request_tell(struct api_request *r, enum api_event event);

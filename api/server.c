@@ -20,7 +20,11 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
 		h2o_send_error_503(req, "Service Unavailable", "", 0);
 		return 0;
 	}
-	c->listening->server->config.dispatch(r);
+	if (api_request_take_peer(r) < 0)
+		api_answer_error(r, API_MALFORMED,
+				 "X-Real-IP must name the client's address, once");
+	else
+		c->listening->server->config.dispatch(r);
 	return 0;
 }
 

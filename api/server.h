@@ -27,6 +27,8 @@ struct api_listener_config {
 	uint64_t body_limit_bytes; /* larger bodies are 413 before they are read */
 	uint32_t connections_max;
 	uint32_t read_limit_s; /* a request must arrive within this */
+	/* whoever connects is a proxy of ours: each request must name its client (forwarded.h) */
+	bool forwarded;
 };
 
 struct api_server_config {

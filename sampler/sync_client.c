@@ -118,8 +118,11 @@ static void on_answer(void *arg, const struct error *err, const struct http_answ
 	} else if (answer->status == 200) {
 		answer_take(c, m->seq, answer->body);
 	} else {
-		(void)snprintf(reason, sizeof(reason), "HTTP status %d", answer->status);
-		message_fail(c, m->seq, answer->status == 401 ? MOOD_REFUSED : MOOD_AWAY, reason);
+		/* the token, or the client certificate: somebody has to change something */
+		bool refused = answer->status == 401 || answer->status == 403;
+		(void)snprintf(reason, sizeof(reason), "HTTP status %d%s", answer->status,
+			       answer->status == 403 ? " (the client certificate)" : "");
+		message_fail(c, m->seq, refused ? MOOD_REFUSED : MOOD_AWAY, reason);
 	}
 }
 

@@ -2,7 +2,9 @@
  * are cut into pieces; query, range and credentials do not crash and keep their promises. */
 #include <string.h>
 
+#include "api/client_cert.h"
 #include "api/credential.h"
+#include "api/forwarded.h"
 #include "api/http_chunked.h"
 #include "api/http_head.h"
 #include "api/pcap_list_query.h"
@@ -86,6 +88,16 @@ static void fuzz_credential(struct bytes in)
 		EC_ASSERT(fault.row == API_MALFORMED && fault.text);
 }
 
+static void fuzz_certificate(struct bytes in)
+{
+	char name[16], address[64];
+
+	if (client_cert_common_name(in, name, sizeof(name)) == 0)
+		EC_ASSERT(strlen(name) > 0 && in.n >= 3 + strlen(name));
+	if (forwarded_address(in, address, sizeof(address)) == 0)
+		EC_ASSERT(strspn(address, "0123456789abcdef.:") == strlen(address));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	if (n < 1)
@@ -106,6 +118,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		break;
 	case 'a':
 		fuzz_credential(in);
+		break;
+	case 's':
+		fuzz_certificate(in);
 		break;
 	default:
 		break;

@@ -188,7 +188,8 @@ class Api:
         await_true("the API is ready", 30, self.ready)
 
     def ready(self):
-        return self.call("GET", "/readyz", timeout=10).status_code == 200
+        listener = "ops" if "ops" in self.addresses else "tenants"
+        return self.call("GET", "/readyz", listener=listener, timeout=10).status_code == 200
 
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
@@ -204,6 +205,12 @@ class Api:
         return host, int(port)
 
     def dial(self, listener="tenants", receive_bytes=None):
+        path = self.addresses[listener].removeprefix("unix:")
+        if path.startswith("/"):
+            sock = Wire(listener, socket.AF_UNIX)
+            sock.settimeout(60)
+            sock.connect(path)
+            return sock
         sock = Wire(listener)
         if receive_bytes:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)

@@ -45,6 +45,8 @@ static void defaults(void **state)
 	assert_int_equal(c.request_rate_per_s, 20);
 	assert_int_equal(c.request_burst, 100);
 	assert_int_equal(c.log_level, LOG_INFO);
+	assert_int_equal(c.forwarded, FORWARDED_NONE);
+	assert_int_equal(c.client_cert, CLIENT_CERT_NONE);
 	assert_int_equal(c.store.signing_secret.n, 0);
 	assert_string_equal(c.store.url, settings_str(settings, "EDGECAP_STORAGE"));
 	settings_free(settings);
@@ -68,6 +70,29 @@ static void s3_needs_no_upload_url(void **state)
 	settings_free(settings);
 }
 
+static void behind_a_proxy(void **state)
+{
+	static const char *const flags[] = {BASE,
+					    "--edge-listen=unix:/x",
+					    "--upload-url=https://x",
+					    "--signing-secret=0123456789abcdef0123456789abcdef",
+					    "--listen-mode=620",
+					    "--forwarded=unix",
+					    "--edge-client-cert=required",
+					    NULL};
+	struct settings *settings;
+	struct api_config c;
+	struct error err = {.code = 0};
+
+	(void)state;
+	if (read_flags(flags, &settings, &c, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(c.edge.mode, 0620);
+	assert_int_equal(c.forwarded, FORWARDED_UNIX);
+	assert_int_equal(c.client_cert, CLIENT_CERT_REQUIRED);
+	settings_free(settings);
+}
+
 static void what_is_wrong_is_named(void **state)
 {
 	static const struct {
@@ -88,6 +113,20 @@ static void what_is_wrong_is_named(void **state)
 		{{BASE, "--drain=2h"}, "EDGECAP_DRAIN"},
 		{{BASE, "--request-rate=0"}, "EDGECAP_REQUEST_RATE"},
 		{{BASE, "--database-connections=65"}, "EDGECAP_DATABASE_CONNECTIONS"},
+		{{BASE, "--listen-mode=rw"}, "EDGECAP_LISTEN_MODE: "},
+		{{BASE, "--listen-mode=1777"}, "EDGECAP_LISTEN_MODE: "},
+		{{BASE, "--listen-mode=0880"}, "EDGECAP_LISTEN_MODE: "},
+		{{BASE, "--forwarded=all"}, "EDGECAP_FORWARDED: must be"},
+		{{BASE, "--forwarded=unix"}, "EDGECAP_FORWARDED=unix: neither"},
+		{{BASE, "--edge-client-cert=yes"}, "EDGECAP_EDGE_CLIENT_CERT: must be"},
+		{{BASE, "--edge-client-cert=required"}, "EDGECAP_EDGE_CLIENT_CERT: needs"},
+		{{BASE, "--listen=unix:/x", "--forwarded=unix", "--edge-client-cert=optional"},
+		 "EDGECAP_EDGE_CLIENT_CERT: needs"},
+		{{BASE, "--listen=unix:/x", "--forwarded=unix", "--edge-listen=127.0.0.1:0",
+		  "--edge-client-cert=required"},
+		 "EDGECAP_EDGE_CLIENT_CERT: needs"},
+		{{BASE, "--edge-listen=unix:/x", "--edge-client-cert=required"},
+		 "EDGECAP_EDGE_CLIENT_CERT: needs"},
 	};
 
 	(void)state;
@@ -108,6 +147,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(s3_needs_no_upload_url),
+		cmocka_unit_test(behind_a_proxy),
 		cmocka_unit_test(what_is_wrong_is_named),
 	};
 
