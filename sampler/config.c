@@ -86,6 +86,19 @@ static const struct setting table[] = {
 	 .max = 4000,
 	 .optional = true,
 	 .help = "certificates to trust for https, PEM (default: the system's)"},
+	{.name = "EDGECAP_CLIENT_CERT",
+	 .kind = SETTING_STR,
+	 .min = 1,
+	 .max = 4000,
+	 .optional = true,
+	 .help = "this sampler's certificate and its chain, PEM: its common name is the sampler's "
+		 "name"},
+	{.name = "EDGECAP_CLIENT_KEY",
+	 .kind = SETTING_STR,
+	 .min = 1,
+	 .max = 4000,
+	 .optional = true,
+	 .help = "its private key, PEM, without a passphrase; read before privileges are dropped"},
 	{.name = "EDGECAP_HOST",
 	 .kind = SETTING_STR,
 	 .min = 1,
@@ -236,6 +249,23 @@ static int host_read(struct sampler_config *c, const char *given, struct error *
 	return 0;
 }
 
+/* Whom to trust, and who we are. */
+static int tls_read(const struct settings *s, struct sampler_config *c, struct error *err)
+{
+	c->tls.ca = settings_str(s, "EDGECAP_CA_FILE");
+	c->tls.client_cert = settings_str(s, "EDGECAP_CLIENT_CERT");
+	c->tls.client_key = settings_str(s, "EDGECAP_CLIENT_KEY");
+	if (!c->tls.client_cert != !c->tls.client_key)
+		return error_set(err, EC_EINVAL, "%s is required with %s",
+				 c->tls.client_cert ? "EDGECAP_CLIENT_KEY" : "EDGECAP_CLIENT_CERT",
+				 c->tls.client_cert ? "EDGECAP_CLIENT_CERT" : "EDGECAP_CLIENT_KEY");
+	if (c->tls.client_cert && strncmp(c->api_url, "https://", 8) != 0)
+		return error_set(err, EC_EINVAL,
+				 "EDGECAP_CLIENT_CERT: EDGECAP_EDGE_URL is not https://, so nobody "
+				 "would see it");
+	return 0;
+}
+
 /* What only the sampling of interfaces needs. */
 static int online_read(const struct settings *s, struct sampler_config *c, struct error *err)
 {
@@ -252,6 +282,8 @@ static int online_read(const struct settings *s, struct sampler_config *c, struc
 		r = url_read(c, url, err);
 	if (r == 0)
 		r = token_check(c->token, err);
+	if (r == 0)
+		r = tls_read(s, c, err);
 	return r < 0 ? r : interfaces_read(c, interfaces, err);
 }
 
@@ -293,7 +325,6 @@ int sampler_config_read(const struct settings *s, struct sampler_config *ret, st
 	const char *level = settings_str(s, "EDGECAP_LOG_LEVEL");
 	struct sampler_config c = {
 		.read_path = settings_str(s, "EDGECAP_READ"),
-		.ca_file = settings_str(s, "EDGECAP_CA_FILE"),
 		.user = settings_str(s, "EDGECAP_USER"),
 		.spool_bytes = settings_u64(s, "EDGECAP_SPOOL_BYTES"),
 		.ring_bytes = settings_u64(s, "EDGECAP_RING_BYTES"),

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/settings.h"
 #include "sampler/direction.h"
+#include "sampler/tls_files.h"
 
 enum {
 	SAMPLER_URL_BYTES = 512,
@@ -31,7 +32,7 @@ struct sampler_config {
 	char api_url[SAMPLER_URL_BYTES];         /* "http://host:port[/path]", no '/' at its end */
 	char unix_path[SAMPLER_UNIX_PATH_BYTES]; /* "": none; api_url's host is then only a name */
 	const char *token;
-	const char *ca_file; /* NULL: the system's */
+	struct tls_paths tls; /* without ca: the system's */
 	/* the host */
 	char host[HOST_NAME_MAX + 1];
 	const char *user; /* NULL: privilege.h's default */

@@ -43,13 +43,18 @@ struct http_call {
 	void *arg;
 };
 
+/* A copy of a PEM text; p NULL: none. */
+struct pem {
+	uint8_t *p;
+	size_t n;
+};
+
 struct http_client {
 	uv_loop_t *loop;
 	CURLM *multi;
 	uv_timer_t timer;
 	struct own_flows *own_flows;
-	uint8_t *ca_pem;
-	size_t ca_pem_bytes;
+	struct pem ca, cert, key;
 	char *unix_path;
 	LIST_HEAD(, http_call) calls;
 	LIST_HEAD(, own_socket) own_sockets;
@@ -84,7 +89,11 @@ static void client_free(struct http_client *h)
 	if (h->multi)
 		(void)curl_multi_cleanup(h->multi);
 	own_sockets_sweep(h);
-	free(h->ca_pem);
+	free(h->ca.p);
+	free(h->cert.p);
+	if (h->key.p)
+		explicit_bzero(h->key.p, h->key.n);
+	free(h->key.p);
 	free(h->unix_path);
 	free(h);
 	curl_global_cleanup();
@@ -116,6 +125,7 @@ static int error_code(CURLcode code)
 		return EC_EFORMAT;
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_CERTPROBLEM:
 		return EC_EPERM;
 	case CURLE_OUT_OF_MEMORY:
 		return EC_ENOMEM;
@@ -306,6 +316,18 @@ static int socket_close(void *arg, curl_socket_t fd)
 
 /* --- the client --- */
 
+static int pem_copy(struct pem *dst, struct bytes from)
+{
+	if (from.n == 0)
+		return 0;
+	dst->p = malloc(from.n);
+	if (!dst->p)
+		return EC_ENOMEM;
+	memcpy(dst->p, from.p, from.n);
+	dst->n = from.n;
+	return 0;
+}
+
 static int config_copy(struct http_client *h, const struct http_client_config *config)
 {
 	h->loop = config->loop;
@@ -315,14 +337,10 @@ static int config_copy(struct http_client *h, const struct http_client_config *c
 		if (!h->unix_path)
 			return EC_ENOMEM;
 	}
-	if (config->ca_pem.n > 0) {
-		h->ca_pem = malloc(config->ca_pem.n);
-		if (!h->ca_pem)
-			return EC_ENOMEM;
-		memcpy(h->ca_pem, config->ca_pem.p, config->ca_pem.n);
-		h->ca_pem_bytes = config->ca_pem.n;
-	}
-	return 0;
+	int r = pem_copy(&h->ca, config->ca_pem);
+	if (r == 0)
+		r = pem_copy(&h->cert, config->cert_pem);
+	return r < 0 ? r : pem_copy(&h->key, config->key_pem);
 }
 
 int http_client_new(const struct http_client_config *config, struct http_client **ret,
@@ -416,7 +434,10 @@ static int headers_make(struct http_call *c, const struct http_request *request)
 static CURLcode options_common(struct http_call *c)
 {
 	struct http_client *h = c->client;
-	struct curl_blob ca = {h->ca_pem, h->ca_pem_bytes, CURL_BLOB_COPY};
+	/* h outlives every request and connection */
+	struct curl_blob ca = {h->ca.p, h->ca.n, CURL_BLOB_NOCOPY};
+	struct curl_blob cert = {h->cert.p, h->cert.n, CURL_BLOB_NOCOPY};
+	struct curl_blob key = {h->key.p, h->key.n, CURL_BLOB_NOCOPY};
 	CURLcode r = CURLE_OK;
 
 #define SET(option, value)                                                                         \
@@ -441,8 +462,12 @@ static CURLcode options_common(struct http_call *c)
 	SET(CURLOPT_OPENSOCKETDATA, h);
 	SET(CURLOPT_CLOSESOCKETFUNCTION, socket_close);
 	SET(CURLOPT_CLOSESOCKETDATA, h);
-	if (h->ca_pem)
+	if (h->ca.p)
 		SET(CURLOPT_CAINFO_BLOB, &ca);
+	if (h->cert.p) {
+		SET(CURLOPT_SSLCERT_BLOB, &cert);
+		SET(CURLOPT_SSLKEY_BLOB, &key);
+	}
 	return r;
 }
 

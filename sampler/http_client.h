@@ -23,7 +23,10 @@ enum { HTTP_ETAG_BYTES = 128 };
 
 struct http_client_config {
 	uv_loop_t *loop;
-	struct bytes ca_pem;         /* trusted certificates, copied; empty: those of the system */
+	struct bytes ca_pem; /* trusted certificates, copied; empty: those of the system */
+	struct bytes
+		cert_pem;     /* ours with its chain, for a server that asks; copied; empty: none */
+	struct bytes key_pem; /* its private key, copied and wiped at the end; with cert_pem */
 	struct own_flows *own_flows; /* borrowed; NULL: nobody has to know */
 	const char *unix_path;       /* copied; NULL, or the socket for requests that ask for it */
 };

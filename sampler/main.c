@@ -3,8 +3,6 @@
  * The order of the start is that of privileges: what needs them (rings, the spool's folder, secrets and certificates in files) is opened
  * first; then they are given up for good and system calls are confined; only then threads are made and bytes of others are read.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,9 +25,9 @@
 #include "sampler/privilege.h"
 #include "sampler/spool.h"
 #include "sampler/spool_io.h"
+#include "sampler/tls_files.h"
 
 enum {
-	CA_FILE_BYTES_MAX = 4 * 1024 * 1024,
 	HELD_SHARE = 4, /* at most a quarter of the engine's buffers waits for uploads */
 	/* memory of this size and more goes back to the system when it is freed: that of large chunks */
 	MAPPED_BYTES = 1024 * 1024,
@@ -45,7 +43,7 @@ struct program {
 	struct spool *spool;
 	struct own_flows *own_flows;
 	struct http_client *http;
-	struct buf ca_pem;
+	struct tls_files tls;
 	int exit_code;
 };
 
@@ -126,30 +124,6 @@ static void on_spool_failed(void *arg, const struct error *err)
 	log_event(LOG_ERROR, "spool-failed", "reason", err->text, NULL);
 }
 
-/* The file of EDGECAP_CA_FILE, while it can be read. */
-static int ca_read(struct program *p, struct error *err)
-{
-	uint8_t part[16384];
-	ssize_t n = 0;
-
-	buf_init(&p->ca_pem, CA_FILE_BYTES_MAX);
-	if (!p->config.ca_file)
-		return 0;
-	AUTO_FD int fd = open(p->config.ca_file, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return error_set_errno(err, EC_EINVAL, errno, "EDGECAP_CA_FILE: cannot open %s",
-				       p->config.ca_file);
-	while ((n = read(fd, part, sizeof(part))) > 0)
-		buf_put(&p->ca_pem, part, (size_t)n);
-	if (n < 0)
-		return error_set_errno(err, EC_EINVAL, errno, "EDGECAP_CA_FILE: cannot read %s",
-				       p->config.ca_file);
-	if (p->ca_pem.failed || p->ca_pem.n == 0)
-		return error_set(err, EC_EINVAL, "EDGECAP_CA_FILE: %s is %s", p->config.ca_file,
-				 p->ca_pem.n == 0 ? "empty" : "too long");
-	return 0;
-}
-
 static int agent_make(struct program *p, struct error *err)
 {
 	const struct sampler_config *c = &p->config;
@@ -205,7 +179,7 @@ static int program_open(struct program *p, struct error *err)
 	int r = privilege_plan_make(p->config.user, &plan, err);
 
 	if (r == 0)
-		r = ca_read(p, err);
+		r = tls_files_read(&p->config.tls, &p->tls, err);
 	if (r < 0)
 		return r;
 	int dir = spool_io_prepare(p->config.spool_dir, plan.uid, plan.gid, err);
@@ -236,12 +210,14 @@ static int program_start(struct program *p, struct error *err)
 		return error_set(err, EC_ENOMEM, "out of memory");
 	struct http_client_config http = {
 		.loop = &p->loop,
-		.ca_pem = buf_bytes(&p->ca_pem),
+		.ca_pem = buf_bytes(&p->tls.ca),
+		.cert_pem = buf_bytes(&p->tls.client_cert),
+		.key_pem = buf_bytes(&p->tls.client_key),
 		.own_flows = p->own_flows,
 		.unix_path = p->config.unix_path[0] ? p->config.unix_path : NULL,
 	};
 	int r = http_client_new(&http, &p->http, err);
-	buf_fini(&p->ca_pem);
+	tls_files_fini(&p->tls);
 	if (r == 0)
 		r = engine_start(p->engine, err);
 	if (r < 0)
@@ -281,7 +257,7 @@ static int sample(struct program *p)
 	(void)uv_run(&p->loop, UV_RUN_DEFAULT);
 	EC_ASSERT(uv_loop_close(&p->loop) == 0);
 	(void)close(p->signals_fd);
-	buf_fini(&p->ca_pem);
+	tls_files_fini(&p->tls);
 	if (r == 0)
 		log_event(LOG_INFO, "stopped", NULL);
 	return p->exit_code;

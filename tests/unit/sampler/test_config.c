@@ -135,6 +135,8 @@ static void test_a_wrong_setting_is_named(void **state)
 		{"--workers=0", "EDGECAP_WORKERS"},
 		{"--workers=17", "EDGECAP_WORKERS"},
 		{"--read=x.pcap", "EDGECAP_JOBS"},
+		{"--client-cert=/x.pem", "EDGECAP_CLIENT_KEY is required"},
+		{"--client-key=/x.key", "EDGECAP_CLIENT_CERT is required"},
 		{"--no-such-flag=1", "--no-such-flag"},
 	};
 
