@@ -200,23 +200,38 @@ class Lab:
             settings.update(self.s3.bucket_settings())
         return {**settings, **self.env}
 
+    # What a lab with a proxy in front has otherwise (front.py).
+
+    def _api_listeners(self, number):
+        """Settings of an API's listeners for tenants and samplers, and the URL of the former."""
+        port = free_port()
+        edge = "%s:%d" % (self.address, self.edge_port)
+        return {"EDGECAP_LISTEN": "127.0.0.1:%d" % port, "EDGECAP_EDGE_LISTEN": edge}, "http://127.0.0.1:%d" % port
+
+    def _edge_url(self):
+        return "http://%s:%d" % (self.address, self.edge_port)
+
+    def _sampler_identity(self, name):
+        """Further settings of a sampler: who it is."""
+        return {}
+
     def _add_api(self, number, replicas):
-        port, ops = free_port(), free_port()
+        ops = free_port()
+        listeners, base = self._api_listeners(number)
         env = {
             **self._storage(),
-            "EDGECAP_LISTEN": "127.0.0.1:%d" % port,
+            **listeners,
             "EDGECAP_OPS_LISTEN": "127.0.0.1:%d" % ops,
-            "EDGECAP_EDGE_LISTEN": "%s:%d" % (self.address, self.edge_port),
             "EDGECAP_DATABASE_URL": self.urls["api"],
             "EDGECAP_REQUEST_RATE": "10000",  # tests poll as fast as they like
         }
         if self.storage != "s3":
-            env["EDGECAP_UPLOAD_URL"] = "http://%s:%d" % (self.address, self.edge_port)
+            env["EDGECAP_UPLOAD_URL"] = self._edge_url()
             env["EDGECAP_SIGNING_SECRET_FILE"] = str(self.dir / "signing")
         if replicas > 1:  # one address for all samplers, as behind a load balancer
             env["EDGECAP_REUSEPORT"] = "true"
         api = Program(self, "api-%d" % (number + 1), [BIN / "edgecap-api"], env)
-        api.client = Client("http://127.0.0.1:%d" % port, "http://127.0.0.1:%d" % ops)
+        api.client = Client(base, "http://127.0.0.1:%d" % ops)
         self.apis.append(api)
         self.programs[api.name] = api.start()
 
@@ -237,7 +252,8 @@ class Lab:
         token.chmod(0o600)
         env = {
             **self.env,
-            "EDGECAP_EDGE_URL": "http://%s:%d" % (self.address, self.edge_port),
+            **self._sampler_identity(name),
+            "EDGECAP_EDGE_URL": self._edge_url(),
             "EDGECAP_SAMPLER_TOKEN_FILE": str(token),
             "EDGECAP_INTERFACES": "up0",
             "EDGECAP_WORKERS": str(1 + number % 2),  # edge-2 has two capture threads
