@@ -5,13 +5,18 @@ import json
 import os
 import secrets
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from edgecap_client import job_body
 from edgecap_lab import await_true
 from front import FrontLab, read_answers
 from pcap_read import read_pcap
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration/api"))
+from api_rig import finished_job  # noqa: E402
 
 CLIENT = "127.0.0.77"  # an address of ours that is not the proxy's
 
@@ -182,6 +187,19 @@ def test_a_certificate_cannot_be_written_into_a_header(lab, sampler):
         assert error(sync(lab, sampler, None, *forged)) == (401, 10000)
 
 
+def test_an_optional_certificate():
+    """Without one a sampler gets in, with another's it does not, and nobody can claim one."""
+    with FrontLab(edges=0, client_cert="optional") as lab:
+        token = lab.admin("sampler", "create", "--name", "edge-x", "--colo", "ams01")["token"]
+        right, wrong = (lab.samplers_ca.sign(name, "/CN=" + name) for name in ("edge-x", "edge-1"))
+        assert sync(lab, token)[0] == 200
+        assert sync(lab, token, right)[0] == 200
+        assert error(sync(lab, token, wrong)) == (403, 10001)
+        assert error(sync(lab, token, lab.other_ca.sign("x", "/CN=edge-x"))) == (401, 10000)
+        claims = ("-H", "X-Client-Cert-Verify: FAILED", "-H", "X-Client-Cert-Subject: CN=edge-1")
+        assert sync(lab, token, None, *claims)[0] == 200
+
+
 def test_a_sampler_without_the_right_certificate_says_so(lab):
     """Its log names it, it goes on trying, and works again with the right one."""
     program = lab.samplers[0]
@@ -234,16 +252,30 @@ def test_metrics_are_not_reachable(lab):
         assert error(lab.curl(path, listener="edge", identity=identity)) == (404, 7003), path
 
 
+def large_job(lab, account, data):
+    """A finished job with this file in the store, as large as no capture becomes; its id."""
+    class Rig:
+        db, store = lab, lab.dir / "store"
+
+    class Owner:
+        id = account["id"]
+
+    job = finished_job(Rig, Owner, data)
+    lab.checked.add(job)
+    return job
+
+
 def test_a_slow_reader_holds_nginx_and_not_the_api(lab, done):
-    """The API has sent the whole file although the client has read nothing."""
-    tenant, job, body = done
+    """The API has sent the whole file although the client has read nothing, and the kernel holds only a part."""
+    tenant, body = done[0], os.urandom(15 * 1024 * 1024)
+    job = large_job(lab, tenant.account, body)
     request = "GET %s/%s/download HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n"
     path = "%s/%s/download" % (tenant.path, job)
     before = lab.api_paths().count(path)
     with lab.dial() as sock:
         sock.sendall((request % (tenant.path, job, tenant.account["token"])).encode())
         await_true("the API is done with it", 10, lambda: lab.api_paths().count(path) > before)
-        assert read_answers(sock, 2).endswith(body)
+        assert read_answers(sock, 5).endswith(body)
 
 
 def test_a_replica_that_dies_is_passed_over(lab):
