@@ -323,5 +323,36 @@ class OpenApi(LintTest):
             self.assertIn(want, done.stdout)
 
 
+class Units(LintTest):
+    """On the project's own units, each changed in one place."""
+
+    API, SAMPLER, DOCUMENT = "deploy/systemd/edgecap-api@.service", "deploy/systemd/edgecap-sampler.service", "docs/deploy.md"
+
+    def files(self, *changes):
+        top = HERE.parents[1]
+        names = [str(p.relative_to(top)) for p in (top / "deploy/systemd").rglob("*.*") if p.is_file()]
+        names += [self.DOCUMENT, "sampler/confine.c"]
+        texts = {name: (top / name).read_text() for name in names}
+        for name, old, new in changes:
+            self.assertIn(old, texts[name])
+            texts[name] = texts[name].replace(old, new, 1)
+        return texts
+
+    def test_good(self):
+        self.good("units.py", self.files())
+
+    def test_bad(self):
+        for change, want in (
+            ((self.API, "NoNewPrivileges=yes", "NoNewPrivilege=yes"), "systemd-analyze verify: "),
+            ((self.API, "RestrictNamespaces=yes", "RestrictNamespaces=no"), "is above 1.2"),
+            ((self.SAMPLER, "BoundingSet=CAP_NET_RAW", "BoundingSet=CAP_NET_RAW CAP_NET_ADMIN"), "CapabilityBoundingSet is "),
+            ((self.SAMPLER, "SystemCallFilter=capset", "SystemCallFilter=~@io-event\nSystemCallFilter=capset"), "'epoll_ctl', 'epoll_pwait'"),
+            ((self.DOCUMENT, "| 1.1 |", "| 0.9 |"), "does not show that edgecap-api@.service has 1.1"),
+        ):  # fmt: skip
+            self.bad("units.py", self.files(change), want)
+        more = {**self.files(), "deploy/systemd/other.service": "[Service]\nExecStart=/bin/true\n"}
+        self.bad("units.py", more, "has no ceiling")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -211,6 +211,10 @@ class Lab:
     def _edge_url(self):
         return "http://%s:%d" % (self.address, self.edge_port)
 
+    def _wrapper(self, kind):
+        """Words in front of "api", "assembler" or "sampler", which must become it."""
+        return []
+
     def _sampler_identity(self, name):
         """Further settings of a sampler: who it is."""
         return {}
@@ -230,7 +234,7 @@ class Lab:
             env["EDGECAP_SIGNING_SECRET_FILE"] = str(self.dir / "signing")
         if replicas > 1:  # one address for all samplers, as behind a load balancer
             env["EDGECAP_REUSEPORT"] = "true"
-        api = Program(self, "api-%d" % (number + 1), [BIN / "edgecap-api"], env)
+        api = Program(self, "api-%d" % (number + 1), [*self._wrapper("api"), BIN / "edgecap-api"], env)
         api.client = Client(base, "http://127.0.0.1:%d" % ops)
         self.apis.append(api)
         self.programs[api.name] = api.start()
@@ -239,7 +243,7 @@ class Lab:
         env = {**self._storage(), "EDGECAP_DATABASE_URL": self.urls["assembler"]}
         env.setdefault("EDGECAP_LEASE", "5s")
         name = "assembler-%d" % (len(self.assemblers) + 1)
-        program = Program(self, name, [BIN / "edgecap-assembler"], env)
+        program = Program(self, name, [*self._wrapper("assembler"), BIN / "edgecap-assembler"], env)
         self.assemblers.append(program)
         self.programs[name] = program.start()
         return program
@@ -260,7 +264,7 @@ class Lab:
             "EDGECAP_SPOOL_DIR": str(self.dir / "spool" / name),
             "EDGECAP_USER": "nobody",
         }
-        program = Program(self, name, [BIN / "edgecap-sampler"], env, "ec%d-e%d" % (self.slot, i))
+        program = Program(self, name, [*self._wrapper("sampler"), BIN / "edgecap-sampler"], env, "ec%d-e%d" % (self.slot, i))
         program.id = made["id"]
         self.samplers.append(program)
         self.programs[name] = program.start()
