@@ -7,6 +7,12 @@
 
 enum { LIST_BYTES_MAX = 256 * 1024 * 1024 };
 
+#define SHARED_SETTING                                                                             \
+	{                                                                                          \
+		.name = "EDGECAP_SHARED", .kind = SETTING_FLAG,                                    \
+		.help = "the prefixes may overlap other accounts': all of these see the packets"   \
+	}
+
 #define ACCOUNT_SETTING                                                                            \
 	{                                                                                          \
 		.name = "EDGECAP_ACCOUNT", .kind = SETTING_STR, .min = 1, .max = LIMIT_NAME_BYTES, \
@@ -29,6 +35,13 @@ static cJSON *account_json(const struct registry_account *a)
 	for (size_t i = 0; i < a->prefix_count; i++) {
 		prefix_format(&a->prefixes[i], text);
 		json_push(prefixes, cJSON_CreateString(text));
+	}
+	cJSON *shared = json_add_array(object, "shared");
+	for (size_t i = 0; i < a->prefix_count; i++) {
+		if (!(a->prefix_shared ? a->prefix_shared[i] : a->shared))
+			continue;
+		prefix_format(&a->prefixes[i], text);
+		json_push(shared, cJSON_CreateString(text));
 	}
 	return object;
 }
@@ -56,6 +69,7 @@ static int read_account(const struct settings *s, struct registry_account *a, st
 	a->running_max = (uint32_t)settings_u64(s, "EDGECAP_RUNNING_MAX");
 	a->full_running_max = (uint32_t)settings_u64(s, "EDGECAP_FULL_RUNNING_MAX");
 	a->unrestricted = settings_bool(s, "EDGECAP_UNRESTRICTED");
+	a->shared = settings_bool(s, "EDGECAP_SHARED");
 	return read_interval(s, &a->collect_interval_s, err);
 }
 
@@ -78,7 +92,7 @@ static int account_list(struct command_run *run, struct error *err)
 {
 	static const char *const columns[] = {
 		"id",           "name",     "collect_interval_s", "running_max", "full_running_max",
-		"unrestricted", "disabled", "prefixes",           NULL};
+		"unrestricted", "disabled", "prefixes",           "shared",      NULL};
 	struct registry_account *list = NULL;
 	struct arena arena;
 	size_t count = 0;
@@ -150,22 +164,24 @@ static int account_disable(struct command_run *run, struct error *err)
 }
 
 typedef int (*prefix_change)(struct registry *r, const struct id *account,
-			     const struct prefix *prefixes, size_t count, size_t *ret_changed,
+			     const struct registry_prefixes *prefixes, size_t *ret_changed,
 			     struct error *err);
 
-static int change_prefixes(struct command_run *run, prefix_change change, const char *word,
-			   struct error *err)
+static int change_prefixes(struct command_run *run, prefix_change change, bool shared,
+			   const char *word, struct error *err)
 {
-	AUTO_FREE struct prefix *prefixes = NULL;
-	size_t count = 0, changed = 0;
+	AUTO_FREE struct prefix *items = NULL;
+	struct registry_prefixes prefixes = {.shared = shared};
+	size_t changed = 0;
 	struct id id;
-	int code = command_prefixes(settings_str(run->settings, "EDGECAP_PREFIXES"), &prefixes,
-				    &count, err);
+	int code = command_prefixes(settings_str(run->settings, "EDGECAP_PREFIXES"), &items,
+				    &prefixes.count, err);
 
+	prefixes.items = items;
 	if (code == 0)
 		code = command_account(run, &id, err);
 	if (code == 0)
-		code = change(run->registry, &id, prefixes, count, &changed, err);
+		code = change(run->registry, &id, &prefixes, &changed, err);
 	if (code < 0)
 		return code;
 	cJSON *value = cJSON_CreateObject();
@@ -176,12 +192,14 @@ static int change_prefixes(struct command_run *run, prefix_change change, const 
 
 static int prefix_add(struct command_run *run, struct error *err)
 {
-	return change_prefixes(run, registry_prefix_add, "added", err);
+	bool shared = settings_bool(run->settings, "EDGECAP_SHARED");
+
+	return change_prefixes(run, registry_prefix_add, shared, "added", err);
 }
 
 static int prefix_remove(struct command_run *run, struct error *err)
 {
-	return change_prefixes(run, registry_prefix_remove, "removed", err);
+	return change_prefixes(run, registry_prefix_remove, false, "removed", err);
 }
 
 static const struct setting create_settings[] = {
@@ -195,6 +213,7 @@ static const struct setting create_settings[] = {
 	 .kind = SETTING_STR,
 	 .optional = true,
 	 .help = "the tenant's prefixes, comma-separated: 192.0.2.0/24,2001:db8::/32"},
+	SHARED_SETTING,
 	{.name = "EDGECAP_COLLECT_INTERVAL",
 	 .kind = SETTING_DURATION,
 	 .fallback = "60s",
@@ -252,14 +271,17 @@ static const struct setting disable_settings[] = {
 	{.name = "EDGECAP_ENABLE", .kind = SETTING_FLAG, .help = "enable it again"},
 };
 
-static const struct setting prefix_settings[] = {
-	COMMAND_SETTINGS,
-	ACCOUNT_SETTING,
-	{.name = "EDGECAP_PREFIXES",
-	 .kind = SETTING_STR,
-	 .min = 1,
-	 .help = "prefixes, comma-separated: 192.0.2.0/24,2001:db8::/32"},
-};
+#define PREFIXES_SETTING                                                                           \
+	{                                                                                          \
+		.name = "EDGECAP_PREFIXES", .kind = SETTING_STR, .min = 1,                         \
+		.help = "prefixes, comma-separated: 192.0.2.0/24,2001:db8::/32"                    \
+	}
+
+static const struct setting prefix_add_settings[] = {COMMAND_SETTINGS, ACCOUNT_SETTING,
+						     PREFIXES_SETTING, SHARED_SETTING};
+
+static const struct setting prefix_remove_settings[] = {COMMAND_SETTINGS, ACCOUNT_SETTING,
+							PREFIXES_SETTING};
 
 static const struct command commands[] = {
 	{"account create", "create a tenant's account", create_settings, ARRAY_LEN(create_settings),
@@ -270,10 +292,10 @@ static const struct command commands[] = {
 	 ARRAY_LEN(set_settings), account_set, 0},
 	{"account disable", "refuse an account's credentials", disable_settings,
 	 ARRAY_LEN(disable_settings), account_disable, 0},
-	{"prefix add", "give an account more address space", prefix_settings,
-	 ARRAY_LEN(prefix_settings), prefix_add, 0},
-	{"prefix remove", "take address space from an account", prefix_settings,
-	 ARRAY_LEN(prefix_settings), prefix_remove, 0},
+	{"prefix add", "give an account more address space", prefix_add_settings,
+	 ARRAY_LEN(prefix_add_settings), prefix_add, 0},
+	{"prefix remove", "take address space from an account", prefix_remove_settings,
+	 ARRAY_LEN(prefix_remove_settings), prefix_remove, 0},
 };
 
 const struct command *commands_account(size_t *ret_count)

@@ -61,6 +61,8 @@ enum {
 	LIMIT_JOB_GRACE_S = 30,           /* a job's deadline is its window plus this */
 	LIMIT_FULL_GRACE_S = 900,         /* a `full` job's: the largest, uploaded at 1.1 MB/s */
 	LIMIT_REASON_BYTES = 256,         /* a reason text from the edge */
+	LIMIT_SAMPLER_OLD_TOKENS = 8,     /* replaced tokens of a sampler that are still good */
+	LIMIT_TOKEN_OVERLAP_S = 30 * 24 * 3600, /* a replaced token is good for so long at most */
 };
 
 /* Tenancy */

@@ -7,7 +7,7 @@
 
 struct op_complete {
 	struct op_done done;
-	struct pg_array samplers, packets, chunks;
+	struct pg_array samplers, packets, chunks, out_of_scope, miscounted, unusable;
 };
 
 static void leased_done(struct pg_op *op)
@@ -42,6 +42,9 @@ static void complete_fini(struct pg_op *op)
 	pg_array_fini(&o->samplers);
 	pg_array_fini(&o->packets);
 	pg_array_fini(&o->chunks);
+	pg_array_fini(&o->out_of_scope);
+	pg_array_fini(&o->miscounted);
+	pg_array_fini(&o->unusable);
 }
 
 static void put_parts(struct op_complete *o, const struct jq_outcome *outcome)
@@ -51,11 +54,30 @@ static void put_parts(struct op_complete *o, const struct jq_outcome *outcome)
 	pg_array_init(&o->samplers, limit_bytes);
 	pg_array_init(&o->packets, limit_bytes);
 	pg_array_init(&o->chunks, limit_bytes);
+	pg_array_init(&o->out_of_scope, limit_bytes);
+	pg_array_init(&o->miscounted, limit_bytes);
+	pg_array_init(&o->unusable, limit_bytes);
 	for (size_t i = 0; i < outcome->part_count; i++) {
 		pg_array_id(&o->samplers, &outcome->parts[i].sampler);
 		pg_array_u64(&o->packets, outcome->parts[i].packets_stored);
 		pg_array_i64(&o->chunks, outcome->parts[i].chunks);
+		pg_array_u64(&o->out_of_scope, outcome->parts[i].out_of_scope);
+		pg_array_u64(&o->miscounted, outcome->parts[i].miscounted);
+		pg_array_u64(&o->unusable, outcome->parts[i].unusable);
 	}
+}
+
+static void put_alarms(struct op_complete *o, const struct jq_lease *lease, const char *samplers)
+{
+	struct pg_op *op = &o->done.op;
+
+	pg_op_statement(op, "SELECT job_alarms($1::uuid, $2::uuid, $3::bigint, $4::uuid[],"
+			    " $5::bigint[], $6::bigint[], $7::bigint[])");
+	lease_params(op, lease);
+	pg_op_borrow(op, samplers);
+	pg_op_borrow(op, pg_array_text(&o->out_of_scope));
+	pg_op_borrow(op, pg_array_text(&o->miscounted));
+	pg_op_borrow(op, pg_array_text(&o->unusable));
 }
 
 void jq_complete(struct jq *jq, const struct jq_lease *lease, const struct jq_outcome *outcome,
@@ -68,6 +90,9 @@ void jq_complete(struct jq *jq, const struct jq_lease *lease, const struct jq_ou
 	o->done.arg = arg;
 	op->fini = complete_fini;
 	put_parts(o, outcome);
+	const char *samplers = pg_array_text(&o->samplers);
+	put_alarms(o, lease,
+		   samplers); /* before the completion, which says whether the lease is held */
 	pg_op_statement(op,
 			"SELECT job_complete($1::uuid, $2::uuid, $3::bigint, $4::bigint,"
 			" $5::bigint, $6::bigint, $7, $8::json, $9, $10, $11::bigint, $12::bigint,"
@@ -85,7 +110,7 @@ void jq_complete(struct jq *jq, const struct jq_lease *lease, const struct jq_ou
 	pg_op_text(op, outcome->pcap_sha256);
 	pg_op_text(op, outcome->pcapng_sha256);
 	pg_op_time(op, outcome->expires_us);
-	pg_op_borrow(op, pg_array_text(&o->samplers));
+	pg_op_borrow(op, samplers);
 	pg_op_borrow(op, pg_array_text(&o->packets));
 	pg_op_borrow(op, pg_array_text(&o->chunks));
 	pg_pool_submit(jq->pool, op);

@@ -29,6 +29,7 @@ struct jq_claim {
 	struct bytes
 		bucket_keys; /* a full job's: the tenant's keys, sealed (storage/bucket_keys.h); empty: the operator's */
 	struct scope scope;
+	bool scope_narrowed; /* since the job was submitted: packets that were in scope then may be outside now */
 	size_t part_count;
 	const struct part *parts; /* ordered by sampler id */
 };
@@ -49,6 +50,10 @@ struct jq_part_stored {
 	struct id sampler;
 	uint64_t packets_stored; /* packets found in its chunks */
 	uint32_t chunks;
+	/* what its sampler was caught at: sums in sampler_alarms */
+	uint64_t out_of_scope; /* packets delivered that are outside scope or filter */
+	uint32_t unusable;     /* chunks refused, in whole or from some point on */
+	bool miscounted; /* it said that it had captured more than it had: its counters end no job any more */
 };
 
 struct jq_outcome {

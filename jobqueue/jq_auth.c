@@ -104,6 +104,7 @@ static void sampler_done(struct pg_op *op)
 		sampler.id = pg_row_id(&row);
 		sampler.name = pg_row_text(&row);
 		sampler.colo = pg_row_text(&row);
+		sampler.old_token = pg_row_bool(&row);
 		if (pg_row_end(&row, &op->err) == 0)
 			fault_read(op, fault, "sampler", &sampler.id);
 	}
@@ -116,7 +117,8 @@ void jq_auth_sampler(struct jq *jq, const struct digest *token, jq_sampler_cb cb
 
 	o->cb = cb;
 	o->arg = arg;
-	pg_op_statement(&o->op, "SELECT fault, id, name, colo FROM auth_sampler($1::bytea)");
+	pg_op_statement(&o->op,
+			"SELECT fault, id, name, colo, old_token FROM auth_sampler($1::bytea)");
 	pg_op_bytes(&o->op, (struct bytes){token->b, sizeof(token->b)});
 	pg_pool_submit(jq->pool, &o->op);
 }

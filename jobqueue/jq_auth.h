@@ -49,6 +49,7 @@ struct jq_sampler {
 	struct id id;
 	const char *name;
 	const char *colo;
+	bool old_token; /* the token was replaced and is good for a while: not to be remembered */
 };
 
 /* sampler is NULL with EC_EAUTH when the token is unknown or the sampler disabled (text as above); or with EC_EUNAVAILABLE. */

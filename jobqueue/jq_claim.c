@@ -36,6 +36,7 @@ static int read_jobs(const PGresult *res, struct claimed *c, struct error *err)
 		claim->attempt = pg_row_u32(&row);
 		bool bucket = pg_row_bool(&row);
 		claim->bucket_keys = pg_row_bytes(&row);
+		claim->scope_narrowed = pg_row_bool(&row);
 		job_read(&row, &claim->job);
 		int code = pg_row_end(&row, err);
 		if (code < 0)
@@ -114,7 +115,9 @@ void jq_claim(struct jq *jq, const struct id *owner, uint32_t max, uint32_t leas
 	pg_op_i64(&o->op, lease_ms);
 	pg_op_statement(&o->op,
 			"SELECT p.fence, p.attempts, b.validated IS NOT NULL, b.credentials,"
-			" " JOB_COLUMNS " FROM pcaps p LEFT JOIN buckets b"
+			" (SELECT a.scope_narrowed_at > p.submitted FROM accounts a"
+			"  WHERE a.id = p.account_id) IS TRUE, " JOB_COLUMNS
+			" FROM pcaps p LEFT JOIN buckets b"
 			" ON b.account_id = p.account_id AND b.destination = p.destination"
 			" WHERE" LEASED " ORDER BY p.account_id, p.id");
 	pg_op_id(&o->op, &lease);

@@ -32,7 +32,8 @@ struct loaded {
 	" p.byte_limit, p.submitted, p.deadline,"                                                  \
 	" p.filter, p.selection_method, p.selection_interval, p.selection_space,"                  \
 	" p.selection_probability_ppb, p.selection_secret,"                                        \
-	" p.stop_requested OR budget_reached(p.captured, p.packet_limit, p.bytes, p.byte_limit)"   \
+	" p.stop_requested OR budget_reached(p.budget_packets, p.packet_limit, p.budget_bytes,"    \
+	"  p.byte_limit)"                                                                          \
 	" FROM pcaps p"
 #define EDGE_JOB_ORDER " ORDER BY p.account_id, p.id"
 #define EDGE_PART_SELECT                                                                           \

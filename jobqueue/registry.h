@@ -58,10 +58,13 @@ struct registry_account {
 	int64_t created_us;
 	size_t prefix_count;
 	const struct prefix *prefixes; /* at most LIMIT_PREFIXES_PER_ACCOUNT */
+	const bool *prefix_shared;     /* one for each; when it is to be created: NULL */
+	bool shared;                   /* to be created: its prefixes may overlap other accounts' */
 };
 
 /* Create an account with its prefixes; created_us and disabled are not read. *ret_id: its id.
- * Returns 0, EC_ECONFLICT (name or id taken), EC_ELIMIT (prefixes), EC_EINVAL or EC_EUNAVAILABLE. */
+ * Returns 0, EC_ECONFLICT (name or id taken; a prefix overlaps another account's, and shared is not set), EC_ELIMIT (prefixes),
+ * EC_EINVAL or EC_EUNAVAILABLE. */
 int registry_account_create(struct registry *r, const struct registry_account *account,
 			    struct id *ret_id, struct error *err) EC_MUST_CHECK;
 
@@ -89,16 +92,25 @@ int registry_account_find(struct registry *r, const char *text, struct id *ret,
 int registry_account_disable(struct registry *r, const struct id *account, bool disabled,
 			     struct error *err) EC_MUST_CHECK;
 
-/* Add prefixes; those it has already are not counted. *ret_added: how many were new.
- * Returns 0, EC_ENOTFOUND, EC_ELIMIT (more than LIMIT_PREFIXES_PER_ACCOUNT; none is added) or
- * EC_EUNAVAILABLE. */
-int registry_prefix_add(struct registry *r, const struct id *account, const struct prefix *prefixes,
-			size_t count, size_t *ret_added, struct error *err) EC_MUST_CHECK;
+/* Prefixes of an account that are to be added or removed. */
+struct registry_prefixes {
+	size_t count;
+	const struct prefix *items;
+	bool shared; /* when added: they may overlap other accounts' */
+};
 
-/* Remove prefixes. *ret_removed: how many it had. Returns 0, EC_ENOTFOUND (no such account) or
- * EC_EUNAVAILABLE. */
+/* Add prefixes; those it has already are not counted and stay as they are. Without shared, a new one must overlap with no prefix of
+ * any other account, whether that is shared or not; one that is there already never stands against its own account. *ret_added: how many were new.
+ * Returns 0, EC_ENOTFOUND, EC_ECONFLICT (overlap, with the other account and its prefix; none is added), EC_ELIMIT (more than
+ * LIMIT_PREFIXES_PER_ACCOUNT; none is added) or EC_EUNAVAILABLE. */
+int registry_prefix_add(struct registry *r, const struct id *account,
+			const struct registry_prefixes *prefixes, size_t *ret_added,
+			struct error *err) EC_MUST_CHECK;
+
+/* Remove prefixes; jobs that run lose them within one sync. *ret_removed: how many it had. Returns 0, EC_ENOTFOUND (no such
+ * account) or EC_EUNAVAILABLE. */
 int registry_prefix_remove(struct registry *r, const struct id *account,
-			   const struct prefix *prefixes, size_t count, size_t *ret_removed,
+			   const struct registry_prefixes *prefixes, size_t *ret_removed,
 			   struct error *err) EC_MUST_CHECK;
 
 /* --- credentials --- */
@@ -167,6 +179,11 @@ struct registry_sampler {
 	const char *interfaces_json;
 	bool enabled;
 	int64_t created_us, last_seen_us; /* 0: never */
+	int64_t old_tokens_until_us; /* the last replaced token is good until then; 0: none is */
+	/* what assemblies caught it at, since it was registered */
+	uint64_t packets_out_of_scope, parts_miscounted, chunks_unusable;
+	int64_t alarm_us;      /* the last of these; 0: never */
+	int64_t miscounted_us; /* since then its counters end no job; 0: it is trusted */
 };
 
 /* Register an edge host. *ret_id and ret_secret (its token, SECRET_TEXT_BYTES) are filled.
@@ -182,6 +199,22 @@ int registry_sampler_list(struct registry *r, struct arena *arena, struct regist
  * id. Returns 0, EC_ENOTFOUND or EC_EUNAVAILABLE. */
 int registry_sampler_disable(struct registry *r, const char *text, bool disabled, struct id *ret_id,
 			     struct error *err) EC_MUST_CHECK;
+
+/* Replace an edge host's token. The old one, and those before it that are still good, are refused overlap_s from now at the latest
+ * (0..LIMIT_TOKEN_OVERLAP_S); until then the host may use any of them. text: id or name. *ret_id and ret_secret (SECRET_TEXT_BYTES)
+ * are filled. Returns 0, EC_ENOTFOUND, EC_ELIMIT (LIMIT_SAMPLER_OLD_TOKENS are good), EC_EINVAL (overlap) or EC_EUNAVAILABLE. */
+int registry_sampler_token(struct registry *r, const char *text, uint32_t overlap_s,
+			   struct id *ret_id, char *ret_secret, struct error *err) EC_MUST_CHECK;
+
+/* Refuse an edge host's replaced tokens at once. text: id or name. *ret_revoked: how many were still good. Returns 0, EC_ENOTFOUND or
+ * EC_EUNAVAILABLE. */
+int registry_sampler_revoke_old(struct registry *r, const char *text, struct id *ret_id,
+				size_t *ret_revoked, struct error *err) EC_MUST_CHECK;
+
+/* Let an edge host's counters end jobs again, after it had miscounted. The sums of its alarms stay. text: id or name. *ret_id: its id.
+ * Returns 0, EC_ENOTFOUND or EC_EUNAVAILABLE. */
+int registry_sampler_trust(struct registry *r, const char *text, struct id *ret_id,
+			   struct error *err) EC_MUST_CHECK;
 
 /* --- jobs --- */
 

@@ -17,27 +17,38 @@ static int check_prefix_count(size_t count, struct error *err)
 				   LIMIT_PREFIXES_PER_ACCOUNT, count);
 }
 
-/* Prefixes of an account that are to be added or removed. */
-struct prefix_change {
-	const struct id *account;
-	const struct prefix *prefixes;
-	size_t count;
-};
+/* The prefixes as PostgreSQL reads a cidr[]. Returns NULL without memory. array: the caller frees it. */
+static const char *prefixes_text(const struct registry_prefixes *prefixes, struct pg_array *array)
+{
+	pg_array_init(array, PREFIX_ARRAY_BYTES);
+	for (size_t i = 0; i < prefixes->count; i++)
+		pg_array_prefix(array, &prefixes->items[i]);
+	return pg_array_text(array);
+}
 
-/* Run a statement with (account, prefixes[]) whose only row has the number that changed. */
-static int change_prefixes(struct registry *r, const char *sql, const struct prefix_change *change,
-			   size_t *ret_changed, struct error *err)
+/* Run a statement with (account, prefixes[], shared). */
+static int query_prefixes(struct registry *r, const char *sql, const struct id *account,
+			  const struct registry_prefixes *prefixes, PGresult **ret,
+			  struct error *err)
+{
+	struct pg_array array;
+	const char *text = prefixes_text(prefixes, &array);
+	const char *const params[] = {account->hex, text, prefixes->shared ? "true" : "false"};
+	int code = text ? pg_sync_query(r->conn, sql, 3, params, ret, err)
+			: error_set(err, EC_ENOMEM, "out of memory");
+
+	pg_array_fini(&array);
+	return code;
+}
+
+/* The same for a statement whose only row has the number that changed. */
+static int change_prefixes(struct registry *r, const char *sql, const struct id *account,
+			   const struct registry_prefixes *prefixes, size_t *ret_changed,
+			   struct error *err)
 {
 	AUTO_PGRESULT PGresult *res = NULL;
-	struct pg_array array;
+	int code = query_prefixes(r, sql, account, prefixes, &res, err);
 
-	pg_array_init(&array, PREFIX_ARRAY_BYTES);
-	for (size_t i = 0; i < change->count; i++)
-		pg_array_prefix(&array, &change->prefixes[i]);
-	const char *const params[] = {change->account->hex, pg_array_text(&array)};
-	int code = params[1] ? pg_sync_query(r->conn, sql, 2, params, &res, err)
-			     : error_set(err, EC_ENOMEM, "out of memory");
-	pg_array_fini(&array);
 	if (code < 0)
 		return code;
 	struct pg_row row = pg_row_at(res, 0);
@@ -45,16 +56,52 @@ static int change_prefixes(struct registry *r, const char *sql, const struct pre
 	return pg_row_end(&row, err);
 }
 
-static int insert_prefixes(struct registry *r, const struct prefix_change *change,
-			   size_t *ret_added, struct error *err)
+/* Refuse new prefixes that overlap another account's. Until the end of the transaction nobody else adds any. */
+static int check_overlap(struct registry *r, const struct id *account,
+			 const struct registry_prefixes *prefixes, struct error *err)
 {
-	return change_prefixes(r,
-			       "WITH added AS ("
-			       " INSERT INTO account_prefixes (account_id, prefix)"
-			       " SELECT DISTINCT $1::uuid, p FROM unnest($2::cidr[]) AS t(p)"
-			       " ON CONFLICT DO NOTHING RETURNING 1)"
-			       "SELECT count(*) FROM added",
-			       change, ret_added, err);
+	AUTO_PGRESULT PGresult *res = NULL;
+	char text[PREFIX_TEXT_BYTES], other[PREFIX_TEXT_BYTES];
+	int code = query_prefixes(r,
+				  "SELECT o.prefix, o.other_prefix, o.other_id, o.other_name"
+				  " FROM prefixes_overlap($1::uuid, $2::cidr[]) o"
+				  " WHERE NOT $3::boolean",
+				  account, prefixes, &res, err);
+
+	if (code < 0 || PQntuples(res) == 0)
+		return code;
+	struct pg_row row = pg_row_at(res, 0);
+	struct prefix prefix = pg_row_prefix(&row), theirs = pg_row_prefix(&row);
+	struct id id = pg_row_id(&row);
+	const char *name = pg_row_text(&row);
+	code = pg_row_end(&row, err);
+	if (code < 0)
+		return code;
+	prefix_format(&prefix, text);
+	prefix_format(&theirs, other);
+	return error_set(
+		err, EC_ECONFLICT,
+		"prefix %s overlaps %s of account \"%s\" (%s): both would see its packets; "
+		"--shared allows it",
+		text, other, name, id.hex);
+}
+
+static int insert_prefixes(struct registry *r, const struct id *account,
+			   const struct registry_prefixes *prefixes, size_t *ret_added,
+			   struct error *err)
+{
+	int code = check_overlap(r, account, prefixes, err);
+
+	return code < 0 ? code
+			: change_prefixes(
+				  r,
+				  "WITH added AS ("
+				  " INSERT INTO account_prefixes (account_id, prefix, shared)"
+				  " SELECT DISTINCT $1::uuid, p, $3::boolean"
+				  " FROM unnest($2::cidr[]) AS t(p)"
+				  " ON CONFLICT DO NOTHING RETURNING 1)"
+				  "SELECT count(*) FROM added",
+				  account, prefixes, ret_added, err);
 }
 
 /* The statement of registry_account_create; a taken name or id is EC_ECONFLICT. */
@@ -87,6 +134,8 @@ int registry_account_create(struct registry *r, const struct registry_account *a
 			    struct id *ret_id, struct error *err)
 {
 	struct id id = account->id.hex[0] ? account->id : id_new_v4();
+	struct registry_prefixes prefixes = {account->prefix_count, account->prefixes,
+					     account->shared};
 	size_t added = 0;
 	int code = registry_name_check("account name", account->name, err);
 
@@ -98,9 +147,7 @@ int registry_account_create(struct registry *r, const struct registry_account *a
 		return code;
 	code = insert_account(r, account, &id, err);
 	if (code == 0)
-		code = insert_prefixes(
-			r, &(struct prefix_change){&id, account->prefixes, account->prefix_count},
-			&added, err);
+		code = insert_prefixes(r, &id, &prefixes, &added, err);
 	if (code == 0)
 		code = registry_notify(r, "account", err);
 	code = registry_end(r, code, err);
@@ -135,14 +182,16 @@ static int read_prefixes(const PGresult *res, struct arena *arena,
 {
 	int total = PQntuples(res);
 	struct prefix *prefixes = arena_calloc(arena, (size_t)total + 1, sizeof(*prefixes));
+	bool *shared = arena_calloc(arena, (size_t)total + 1, sizeof(*shared));
 	size_t at = 0;
 
-	if (!prefixes)
+	if (!prefixes || !shared)
 		return error_set(err, EC_ENOMEM, "out of memory");
 	for (int i = 0; i < total; i++) {
 		struct pg_row row = pg_row_at(res, i);
 		struct id account = pg_row_id(&row);
 		prefixes[i] = pg_row_prefix(&row);
+		shared[i] = pg_row_bool(&row);
 		int code = pg_row_end(&row, err);
 		if (code < 0)
 			return code;
@@ -151,8 +200,10 @@ static int read_prefixes(const PGresult *res, struct arena *arena,
 		if (at == count)
 			return error_set(err, EC_EINTERNAL, "prefix of an unknown account %s",
 					 account.hex);
-		if (accounts[at].prefix_count++ == 0)
+		if (accounts[at].prefix_count++ == 0) {
 			accounts[at].prefixes = &prefixes[i];
+			accounts[at].prefix_shared = &shared[i];
+		}
 	}
 	return 0;
 }
@@ -172,7 +223,7 @@ int registry_account_list(struct registry *r, struct arena *arena, struct regist
 			     NULL, &res, err);
 	if (code == 0)
 		code = pg_sync_query(r->conn,
-				     "SELECT a.id, p.prefix FROM accounts a"
+				     "SELECT a.id, p.prefix, p.shared FROM accounts a"
 				     " JOIN account_prefixes p ON p.account_id = a.id"
 				     " ORDER BY a.name, a.id, p.prefix",
 				     0, NULL, &prefixes, err);
@@ -264,10 +315,11 @@ static int set_limits(struct registry *r, const struct id *account,
 			      4, params, &res, err);
 
 	if (code == 0)
-		code = pg_sync_query(r->conn,
-				     "SELECT p.account_id, p.prefix FROM account_prefixes p"
-				     " WHERE p.account_id = $1::uuid ORDER BY p.prefix",
-				     1, params, &prefixes, err);
+		code = pg_sync_query(
+			r->conn,
+			"SELECT p.account_id, p.prefix, p.shared FROM account_prefixes p"
+			" WHERE p.account_id = $1::uuid ORDER BY p.prefix",
+			1, params, &prefixes, err);
 	if (code < 0)
 		return code;
 	struct pg_row row = pg_row_at(res, 0);
@@ -312,11 +364,12 @@ static int check_stored_count(struct registry *r, const struct id *account, stru
 	return code < 0 ? code : check_prefix_count(count, err);
 }
 
-int registry_prefix_add(struct registry *r, const struct id *account, const struct prefix *prefixes,
-			size_t count, size_t *ret_added, struct error *err)
+int registry_prefix_add(struct registry *r, const struct id *account,
+			const struct registry_prefixes *prefixes, size_t *ret_added,
+			struct error *err)
 {
 	size_t added = 0;
-	int code = check_prefix_count(count, err);
+	int code = check_prefix_count(prefixes->count, err);
 
 	if (code == 0)
 		code = registry_begin(r, err);
@@ -324,8 +377,7 @@ int registry_prefix_add(struct registry *r, const struct id *account, const stru
 		return code;
 	code = registry_account_lock(r, account, err);
 	if (code == 0)
-		code = insert_prefixes(r, &(struct prefix_change){account, prefixes, count}, &added,
-				       err);
+		code = insert_prefixes(r, account, prefixes, &added, err);
 	if (code == 0)
 		code = check_stored_count(r, account, err);
 	if (code == 0)
@@ -337,11 +389,11 @@ int registry_prefix_add(struct registry *r, const struct id *account, const stru
 }
 
 int registry_prefix_remove(struct registry *r, const struct id *account,
-			   const struct prefix *prefixes, size_t count, size_t *ret_removed,
+			   const struct registry_prefixes *prefixes, size_t *ret_removed,
 			   struct error *err)
 {
 	size_t removed = 0;
-	int code = check_prefix_count(count, err);
+	int code = check_prefix_count(prefixes->count, err);
 
 	if (code == 0)
 		code = registry_begin(r, err);
@@ -352,10 +404,10 @@ int registry_prefix_remove(struct registry *r, const struct id *account,
 		code = change_prefixes(r,
 				       "WITH removed AS ("
 				       " DELETE FROM account_prefixes WHERE account_id = $1::uuid"
-				       " AND prefix = ANY ($2::cidr[]) RETURNING 1)"
+				       " AND prefix = ANY ($2::cidr[])"
+				       " AND $3::boolean IS NOT NULL RETURNING 1)"
 				       "SELECT count(*) FROM removed",
-				       &(struct prefix_change){account, prefixes, count}, &removed,
-				       err);
+				       account, prefixes, &removed, err);
 	if (code == 0)
 		code = registry_notify(r, "account", err);
 	code = registry_end(r, code, err);

@@ -64,10 +64,18 @@ int registry_sampler_list(struct registry *r, struct arena *arena, struct regist
 			  size_t *ret_count, struct error *err)
 {
 	AUTO_PGRESULT PGresult *res = NULL;
-	int code = registry_query(r,
-				  "SELECT id, name, colo, host, software, interfaces, enabled,"
-				  " created_at, last_seen FROM samplers ORDER BY name, id",
-				  0, NULL, &res, err);
+	int code =
+		registry_query(r,
+			       "SELECT s.id, s.name, s.colo, s.host, s.software, s.interfaces,"
+			       " s.enabled, s.created_at, s.last_seen,"
+			       " (SELECT max(t.valid_until) FROM sampler_old_tokens t"
+			       "  WHERE t.sampler_id = s.id AND t.valid_until > now()),"
+			       " coalesce(a.packets_out_of_scope, 0),"
+			       " coalesce(a.parts_miscounted, 0), coalesce(a.chunks_unusable, 0),"
+			       " a.last_at, s.miscounted_at"
+			       " FROM samplers s LEFT JOIN sampler_alarms a ON a.sampler_id = s.id"
+			       " ORDER BY s.name, s.id",
+			       0, NULL, &res, err);
 
 	if (code < 0)
 		return code;
@@ -84,6 +92,12 @@ int registry_sampler_list(struct registry *r, struct arena *arena, struct regist
 		list[i].enabled = pg_row_bool(&row);
 		list[i].created_us = pg_row_time_us(&row);
 		list[i].last_seen_us = pg_row_time_us(&row);
+		list[i].old_tokens_until_us = pg_row_time_us(&row);
+		list[i].packets_out_of_scope = pg_row_u64(&row);
+		list[i].parts_miscounted = pg_row_u64(&row);
+		list[i].chunks_unusable = pg_row_u64(&row);
+		list[i].alarm_us = pg_row_time_us(&row);
+		list[i].miscounted_us = pg_row_time_us(&row);
 		code = pg_row_end(&row, err);
 		if (code < 0)
 			return code;

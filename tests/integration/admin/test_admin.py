@@ -10,11 +10,13 @@ import os
 import re
 import subprocess
 import sys
+import time
 import unittest
 
 ADMIN = os.path.abspath(sys.argv.pop(1))
 OWNER = os.environ["EDGECAP_TEST_DATABASE_URL"]
 SOCKET = os.environ["EDGECAP_TEST_PG_SOCKET"]
+SUPERUSER = "host=%s user=postgres dbname=edgecap" % SOCKET
 OPERATOR = "host=%s user=operator dbname=edgecap" % SOCKET
 HEX = re.compile(r"^[0-9a-f]{32}$")
 SECRET = re.compile(r"^[A-Za-z0-9_-]{43}$")
@@ -68,7 +70,9 @@ class Admin(unittest.TestCase):
         return "name-%d" % Admin.number
 
     def account(self, *args):
-        return self.ok("account", "create", "--name", self.name(), *args)
+        """A new account; several tests use the same prefixes."""
+        shared = ["--shared"] if "--prefixes" in args else []
+        return self.ok("account", "create", "--name", self.name(), *args, *shared)
 
     # --- the program ---
 
@@ -76,7 +80,7 @@ class Admin(unittest.TestCase):
         done = run("--help", url=None)
         self.assertEqual(done.returncode, 0)
         commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", done.stdout, re.M)
-        self.assertEqual(len(commands), 15)
+        self.assertEqual(len(commands), 17)
         for command in commands:
             done = run(*command.split(), "--help", url=None)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -135,9 +139,11 @@ class Admin(unittest.TestCase):
         self.assertRegex(made["id"], HEX)
         self.assertEqual({k: made[k] for k in made if k not in ("id", "name")}, {
             "collect_interval_s": 300, "running_max": 3, "full_running_max": 1, "unrestricted": True, "disabled": False,
-            "prefixes": ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"]})
+            "prefixes": ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"],
+            "shared": ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"]})
         listed = [a for a in self.ok("account", "list") if a["id"] == made["id"]][0]
-        self.assertEqual(sorted(listed.pop("prefixes")), sorted(made.pop("prefixes")))
+        for key in ("prefixes", "shared"):
+            self.assertEqual(sorted(listed.pop(key)), sorted(made.pop(key)))
         self.assertRegex(listed.pop("created"), TIME)
         self.assertEqual(listed, made)
         plain = self.account()
@@ -164,9 +170,9 @@ class Admin(unittest.TestCase):
     def test_account_table(self):
         account = self.account("--prefixes", "192.0.2.0/24")
         lines = run("account", "list", url=self.url).stdout.splitlines()
-        self.assertRegex(lines[0], "^ID +NAME +COLLECT_INTERVAL_S +RUNNING_MAX +FULL_RUNNING_MAX +UNRESTRICTED +DISABLED +PREFIXES$")
+        self.assertRegex(lines[0], "^ID +NAME +COLLECT_INTERVAL_S +RUNNING_MAX +FULL_RUNNING_MAX +UNRESTRICTED +DISABLED +PREFIXES +SHARED$")
         line = [x for x in lines if x.startswith(account["id"])][0]
-        self.assertEqual(line.split(), [account["id"], account["name"], "60", "16", "1", "no", "no", "192.0.2.0/24"])
+        self.assertEqual(line.split(), [account["id"], account["name"], "60", "16", "1", "no", "no", "192.0.2.0/24", "192.0.2.0/24"])
         self.assertEqual(line.index(account["name"]), lines[0].index("NAME"))
 
     def test_account_set(self):
@@ -210,15 +216,109 @@ class Admin(unittest.TestCase):
 
     def test_prefixes(self):
         account = self.account("--prefixes", "192.0.2.0/24")
-        where = ("--account", account["id"], "--prefixes")
+        where = ("--shared", "--account", account["id"], "--prefixes")
         self.assertEqual(self.ok("prefix", "add", *where, "192.0.2.0/24,198.51.100.0/24,203.0.113.5")["added"], 2)
-        self.assertEqual(self.ok("prefix", "remove", *where, "203.0.113.5,10.0.0.0/8")["removed"], 1)
+        self.assertEqual(self.ok("prefix", "remove", *where[1:], "203.0.113.5,10.0.0.0/8")["removed"], 1)
+        self.fails(2, "unknown flag --shared", "prefix", "remove", *where, "203.0.113.5")
         self.assertEqual(sql("SELECT string_agg(prefix::text, ' ' ORDER BY prefix) FROM account_prefixes"
                              " WHERE account_id = '%s'" % account["id"]), "192.0.2.0/24 198.51.100.0/24")
         many = ["10.%d.%d.0/24" % (i // 256, i % 256) for i in range(4095)]
         self.fails(1, "at most 4096, not 4097", "prefix", "add", *where, ",".join(many))
         self.assertEqual(self.ok("prefix", "add", *where, ",".join(many[:4094]))["added"], 4094)
         self.fails(1, "there is no account", "prefix", "add", "--account", "nobody", "--prefixes", "10.0.0.0/8")
+
+    def test_no_overlap_unless_it_is_said(self):
+        """Two accounts never hold overlapping prefixes unless the operator says so."""
+        sql("DELETE FROM account_prefixes")
+        first = self.ok("account", "create", "--name", self.name(), "--prefixes", "172.16.0.0/16,fd00:1::/32")
+        self.assertEqual(first["shared"], [])
+        other = self.account()
+        where = ("prefix", "add", "--account", other["id"], "--prefixes")
+        # wider, narrower, equal; in both families; one among good ones: none is added
+        for prefix in ("172.16.0.0/16", "172.16.7.0/24", "172.16.255.255", "172.0.0.0/8", "0.0.0.0/0", "fd00:1:2::/48",
+                       "fd00::/16", "::/0", "172.18.0.0/16,172.16.1.0/24", "fd00:1::1"):
+            done = run(*where, prefix, url=self.url)
+            self.assertEqual((done.returncode, done.stdout), (1, ""), prefix)
+            self.assertRegex(done.stderr, r'^edgecap-admin: prefix [0-9a-f.:/]+ overlaps (172\.16\.0\.0/16|fd00:1::/32|[0-9a-f.:/]+)'
+                             r' of account "name-\d+" \([0-9a-f]{32}\): both would see its packets; --shared allows it\n$')
+            if "172.16" in prefix:
+                self.assertIn("172.16.0.0/16 of account \"%s\" (%s)" % (first["name"], first["id"]), done.stderr)
+            done = run("account", "create", "--name", "never", "--prefixes", prefix, url=self.url)
+            self.assertEqual(done.returncode, 1, prefix)
+        self.assertEqual(sql("SELECT count(*) FROM accounts WHERE name = 'never'"), "0")
+        self.assertEqual(sql("SELECT count(*) FROM account_prefixes WHERE account_id = '%s'" % other["id"]), "0")
+        # neighbours do not overlap; an account may nest its own
+        self.assertEqual(self.ok(*where, "172.17.0.0/16,172.17.5.0/24,fd00:2::/32")["added"], 3)
+        # declared
+        self.assertEqual(self.ok(*where, "172.16.7.0/24", "--shared")["added"], 1)
+        listed = {a["id"]: a for a in self.ok("account", "list")}
+        self.assertEqual(listed[other["id"]]["shared"], ["172.16.7.0/24"])
+        self.assertEqual(listed[first["id"]]["shared"], [])
+        # a third's must be declared as well, also where only the shared one is in its way
+        third = self.account()
+        self.fails(1, "overlaps", "prefix", "add", "--account", third["id"], "--prefixes", "172.16.7.128/25")
+        # what an account has is not judged again, nor changed
+        self.assertEqual(self.ok(*where, "172.16.7.0/24")["added"], 0)
+        self.assertEqual(self.ok("prefix", "add", "--account", first["id"], "--prefixes", "172.16.0.0/16", "--shared")
+                         ["added"], 0)
+        self.assertEqual(sql("SELECT count(*) FROM account_prefixes WHERE account_id = '%s' AND shared" % first["id"]), "0")
+        # gone is gone
+        self.ok("prefix", "remove", "--account", first["id"], "--prefixes", "172.16.0.0/16")
+        self.fails(1, "overlaps 172.16.7.0/24", "prefix", "add", "--account", third["id"], "--prefixes", "172.16.0.0/16")
+        self.ok("prefix", "remove", "--account", other["id"], "--prefixes", "172.16.7.0/24")
+        self.assertEqual(self.ok("prefix", "add", "--account", third["id"], "--prefixes", "172.16.0.0/16")["added"], 1)
+
+    def test_the_table_itself_refuses_an_overlap(self):
+        """Whoever inserts: the rule is the database's."""
+        sql("DELETE FROM account_prefixes")
+        first = self.ok("account", "create", "--name", self.name(), "--prefixes", "172.20.0.0/16")
+        other = self.account()
+        for statement in ("INSERT INTO account_prefixes VALUES ('%s', '172.20.1.0/24')",
+                          "BEGIN ISOLATION LEVEL REPEATABLE READ; INSERT INTO account_prefixes VALUES ('%s', '172.21.0.0/24')"):
+            done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", SUPERUSER, "-c", statement % other["id"]],
+                                  capture_output=True, text=True, timeout=60)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertRegex(done.stderr, "is not declared shared|READ COMMITTED only")
+        sql("INSERT INTO account_prefixes VALUES ('%s', '172.20.1.0/24', now(), true)" % other["id"])
+        done = subprocess.run(["psql", "-XAtq", "-d", SUPERUSER, "-c", "UPDATE account_prefixes SET shared = false"
+                               " WHERE account_id = '%s'" % other["id"]], capture_output=True, text=True, timeout=60)
+        self.assertIn("is not declared shared", done.stderr)
+        self.assertEqual(first["shared"], [])
+
+    def test_two_admins_at_one_moment(self):
+        """Of overlapping prefixes that are added at the same time exactly one is had."""
+        sql("DELETE FROM account_prefixes")
+        for i in range(8):
+            accounts = [self.account() for _ in range(4)]
+            prefixes = ("10.%d.0.0/16", "10.%d.7.0/24", "10.%d.7.9", "10.%d.0.0/17")
+            env = {k: v for k, v in os.environ.items() if not k.startswith("EDGECAP_")}
+            running = [subprocess.Popen([ADMIN, "prefix", "add", "--account", a["id"], "--prefixes", p % (100 + i)],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                        env={**env, "EDGECAP_DATABASE_URL": self.url})
+                       for a, p in zip(accounts, prefixes)]
+            ends = [(p.communicate(timeout=60)[1], p.returncode) for p in running]
+            self.assertEqual(sorted(e[1] for e in ends), [0, 1, 1, 1], ends)
+            for text, status in ends:
+                self.assertTrue(status == 0 or "overlaps" in text, ends)
+
+    def test_thousands_of_prefixes_beside_thousands(self):
+        """The check costs no more than adding them does."""
+        sql("DELETE FROM account_prefixes")
+        many = self.name()
+        sql("INSERT INTO accounts (id, name) SELECT gen_random_uuid(), '%s-many-' || i FROM generate_series(1, 16) i" % many)
+        sql("INSERT INTO account_prefixes (account_id, prefix) SELECT a.id,"
+            " ('fd42:' || to_hex(a.n) || ':' || to_hex(i) || '::/48')::cidr FROM generate_series(0, 4095) i,"
+            " (SELECT id, row_number() OVER () AS n FROM accounts WHERE name LIKE '%s-many-%%') a" % many)
+        account = self.account()
+        prefixes = ["fd43:0:%x::/48" % i for i in range(4096)]
+        begin = time.monotonic()
+        self.assertEqual(self.ok("prefix", "add", "--account", account["id"], "--prefixes", ",".join(prefixes))["added"], 4096)
+        took = time.monotonic() - begin
+        self.assertLess(took, 15)  # half a second on a quiet machine; a scan for each would take minutes
+        begin = time.monotonic()
+        self.fails(1, "overlaps fd43::/48", "prefix", "add", "--account", self.account()["id"], "--prefixes",
+                   ",".join("fd44:0:%x::/48" % i for i in range(4095)) + ",fd43::/40")
+        self.assertLess(time.monotonic() - begin, 15)
 
     # --- captures ---
 
@@ -323,10 +423,76 @@ class Admin(unittest.TestCase):
         self.assertRegex(listed.pop("created"), TIME)
         self.assertRegex(listed.pop("last_seen"), TIME)
         self.assertEqual(listed, {"id": made["id"], "name": name, "colo": "ord01", "enabled": True, "host": "h",
-                                  "software": "s", "interfaces": ["eth0", "eth1"]})
+                                  "software": "s", "interfaces": ["eth0", "eth1"], "old_tokens_until": None,
+                                  "trusted": True, "miscounted": None, "alarms": {
+                                      "packets_out_of_scope": 0, "parts_miscounted": 0, "chunks_unusable": 0,
+                                      "last": None}})
         self.assertEqual(self.ok("sampler", "disable", "--name", name), {"id": made["id"], "enabled": False})
         self.assertTrue(self.ok("sampler", "disable", "--name", made["id"], "--enable")["enabled"])
         self.fails(1, "there is no sampler \"nobody\"", "sampler", "disable", "--name", "nobody")
+
+    def tokens_of(self, sampler):
+        """SHA-256 in hex of the tokens that are good: the one in use, and the replaced ones."""
+        return (sql("SELECT encode(token_sha256, 'hex') FROM samplers WHERE id = '%s'" % sampler),
+                sql("SELECT string_agg(encode(token_sha256, 'hex'), ' ' ORDER BY valid_until) FROM sampler_old_tokens"
+                    " WHERE sampler_id = '%s' AND valid_until > now()" % sampler).split())
+
+    def test_sampler_token_is_replaced(self):
+        name = self.name()
+        made = self.ok("sampler", "create", "--name", name, "--colo", "ord01")
+        digest = lambda text: hashlib.sha256(text.encode()).hexdigest()
+        second = self.ok("sampler", "token", "--name", name)
+        self.assertEqual(set(second), {"id", "token"})
+        self.assertRegex(second["token"], SECRET)
+        self.assertEqual(self.tokens_of(made["id"]), (digest(second["token"]), [digest(made["token"])]))
+        left = sql("SELECT round(extract(epoch FROM valid_until - now())) FROM sampler_old_tokens WHERE sampler_id = '%s'"
+                   % made["id"])
+        self.assertTrue(86400 - 60 < int(left) <= 86400, left)
+        listed = [s for s in self.ok("sampler", "list") if s["id"] == made["id"]][0]
+        self.assertRegex(listed["old_tokens_until"], TIME)
+        # a second replacement locks nobody out: the host may use any of the three; none outlives what was said last
+        third = self.ok("sampler", "token", "--name", made["id"], "--overlap", "1h")
+        self.assertEqual(self.tokens_of(made["id"])[0], digest(third["token"]))
+        self.assertEqual(set(self.tokens_of(made["id"])[1]), {digest(made["token"]), digest(second["token"])})
+        self.assertEqual(sql("SELECT count(*) FROM sampler_old_tokens WHERE sampler_id = '%s'"
+                             " AND valid_until > now() + interval '1 h'" % made["id"]), "0")
+        self.assertEqual(self.ok("sampler", "token", "--name", name, "--revoke-old"), {"id": made["id"], "revoked": 2})
+        self.assertEqual(self.tokens_of(made["id"]), (digest(third["token"]), []))
+        self.assertEqual(self.ok("sampler", "token", "--name", name, "--revoke-old")["revoked"], 0)
+        # without an overlap
+        fourth = self.ok("sampler", "token", "--name", name, "--overlap", "0s")
+        self.assertEqual(self.tokens_of(made["id"]), (digest(fourth["token"]), []))
+        # bounded
+        for _ in range(8):
+            self.ok("sampler", "token", "--name", name)
+        before = self.tokens_of(made["id"])
+        self.fails(1, "8 replaced tokens of this sampler are still good", "sampler", "token", "--name", name)
+        self.assertEqual(self.tokens_of(made["id"]), before)
+        # those that are over make room
+        sql("UPDATE sampler_old_tokens SET valid_until = now() - interval '1 s' WHERE sampler_id = '%s'" % made["id"])
+        self.ok("sampler", "token", "--name", name)
+        self.assertEqual(len(self.tokens_of(made["id"])[1]), 1)
+        self.fails(1, "there is no sampler \"nobody\"", "sampler", "token", "--name", "nobody")
+        self.fails(1, "there is no --overlap", "sampler", "token", "--name", name, "--revoke-old", "--overlap", "1h")
+        self.fails(1, "whole seconds", "sampler", "token", "--name", name, "--overlap", "1500ms")
+        self.fails(2, "--overlap", "sampler", "token", "--name", name, "--overlap", "31d")
+
+    def test_sampler_alarms_and_trust(self):
+        name = self.name()
+        made = self.ok("sampler", "create", "--name", name, "--colo", "ord01")
+        sql("UPDATE samplers SET miscounted_at = now() WHERE id = '%s'" % made["id"])
+        sql("INSERT INTO sampler_alarms VALUES ('%s', 5, 1, 2, now(), gen_random_uuid(), gen_random_uuid())" % made["id"])
+        listed = [s for s in self.ok("sampler", "list") if s["id"] == made["id"]][0]
+        self.assertFalse(listed["trusted"])
+        self.assertRegex(listed["miscounted"], TIME)
+        self.assertRegex(listed["alarms"].pop("last"), TIME)
+        self.assertEqual(listed["alarms"], {"packets_out_of_scope": 5, "parts_miscounted": 1, "chunks_unusable": 2})
+        line = [x for x in run("sampler", "list", url=self.url).stdout.splitlines() if x.startswith(made["id"])][0]
+        self.assertEqual(line.split()[4], "no", line)
+        self.assertEqual(self.ok("sampler", "trust", "--name", name), {"id": made["id"], "trusted": True})
+        listed = [s for s in self.ok("sampler", "list") if s["id"] == made["id"]][0]
+        self.assertEqual((listed["trusted"], listed["miscounted"], listed["alarms"]["packets_out_of_scope"]), (True, None, 5))
+        self.fails(1, "there is no sampler \"nobody\"", "sampler", "trust", "--name", "nobody")
 
     # --- rights ---
 

@@ -110,7 +110,7 @@ class Account:
         self.db, self.name = db, "account-" + secrets.token_hex(4)
         words = ["--name", self.name, "--collect-interval", interval]
         if prefixes:
-            words += ["--prefixes", prefixes]
+            words += ["--prefixes", prefixes, "--shared"]
         if options.pop("unrestricted", False):
             words += ["--unrestricted"]
         for key, value in options.items():

@@ -91,7 +91,7 @@ class Job:
         text = "INSERT INTO accounts (id, name, unrestricted) VALUES ('%s', '%s', %s);" % (
             self.account, self.account, unrestricted)
         for prefix in prefixes:
-            text += "INSERT INTO account_prefixes VALUES ('%s', '%s');" % (self.account, prefix)
+            text += "INSERT INTO account_prefixes VALUES ('%s', '%s', now(), true);" % (self.account, prefix)
         text += self._insert() + "".join(self._insert_part(host) for host in hosts)
         sql("BEGIN;" + text + "COMMIT;")
 

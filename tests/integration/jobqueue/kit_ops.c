@@ -75,6 +75,7 @@ struct id kit_account(struct kit *k, uint32_t interval_s, uint32_t running_max, 
 		.full_running_max = 1,
 		.prefix_count = prefix ? 1 : 0,
 		.prefixes = &parsed,
+		.shared = true, /* most tests' accounts have the same */
 	};
 
 	if (prefix)

@@ -64,8 +64,8 @@ static void test_load_gives_what_a_sampler_must_be_told(void **state)
 	struct id one = kit_sampler(k, "ord01"), two = kit_sampler(k, "ams01");
 	struct id boot = id_new_v4();
 	kit_sql(k,
-		"INSERT INTO account_prefixes VALUES ('%s', '192.0.2.128/25'),"
-		" ('%s', '2001:db8::/32')",
+		"INSERT INTO account_prefixes VALUES ('%s', '192.0.2.128/25', now(), true),"
+		" ('%s', '2001:db8::/32', now(), true)",
 		account.hex, account.hex);
 	struct job job = kit_created(k, &account);
 

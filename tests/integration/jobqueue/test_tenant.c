@@ -284,8 +284,8 @@ static void test_scope_decides_which_rows_are_there(void **state)
 	kit_samplers_remove(k);
 	(void)kit_sampler(k, "ord01");
 	kit_sql(k,
-		"INSERT INTO account_prefixes VALUES ('%s', '192.0.2.0/24'), ('%s', "
-		"'192.0.2.0/24')",
+		"INSERT INTO account_prefixes VALUES ('%s', '192.0.2.0/24', now(), true), ('%s', "
+		"'192.0.2.0/24', now(), true)",
 		mine.hex, theirs.hex);
 	add_bucket(k, &mine, "gs://one");
 	add_bucket(k, &theirs, "gs://one");

@@ -50,7 +50,7 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct board_events events = {f, on_wake};
 	f->board = board_new(&events);
-	f->sampler = (struct jq_sampler){id_new_v7(T0), "edge-1", "ord01"};
+	f->sampler = (struct jq_sampler){id_new_v7(T0), "edge-1", "ord01", false};
 	f->boot = id_new_v4();
 	f->account = id_new_v4();
 	f->pcap = id_new_v7(T0);

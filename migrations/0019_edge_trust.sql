@@ -1,0 +1,344 @@
+-- Two tenants share address space only when the operator says so; a sampler's lies are counted, kept and bounded; its token is
+-- replaced without a gap.
+
+-- For the statements of this file, where the tables' owner is subject to the policies as well.
+SELECT set_config('edgecap.scope', 'admin', true);
+
+-- ---- scope
+
+-- shared: added although it overlapped another account's prefix (edgecap-admin --shared). What is not was alone when it was added.
+ALTER TABLE account_prefixes ADD COLUMN shared boolean NOT NULL DEFAULT false;
+CREATE INDEX account_prefixes_range ON account_prefixes USING gist (prefix inet_ops);
+-- Overlaps that are there already stay, as if they had been declared.
+UPDATE account_prefixes p SET shared = true
+	WHERE EXISTS (SELECT FROM account_prefixes x WHERE x.prefix && p.prefix AND x.account_id <> p.account_id);
+
+-- When the account lost some of its scope last: packets that were captured before are out of scope now, and nobody lied.
+ALTER TABLE accounts ADD COLUMN scope_narrowed_at timestamptz;
+
+-- The first overlap of new prefixes of an account with another's, or no row. Who has asked is alone until the end of the
+-- transaction: what two admins add at one moment is judged one after the other. SECURITY DEFINER: all accounts' prefixes are looked at.
+CREATE FUNCTION prefixes_overlap(p_account uuid, p_prefix cidr[])
+RETURNS TABLE (prefix cidr, other_prefix cidr, other_id uuid, other_name text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	v_scope text := coalesce(current_setting('edgecap.scope', true), '');
+BEGIN
+	PERFORM set_config('edgecap.scope', 'fleet', true);
+	PERFORM pg_advisory_xact_lock(hashtext('edgecap prefixes'));
+	RETURN QUERY
+		SELECT t.p, x.prefix, a.id, a.name
+		FROM unnest(p_prefix) AS t(p)
+		JOIN account_prefixes x ON x.prefix && t.p AND x.account_id <> p_account
+		JOIN accounts a ON a.id = x.account_id
+		WHERE NOT EXISTS (SELECT FROM account_prefixes own
+			WHERE own.account_id = p_account AND own.prefix = t.p)
+		ORDER BY t.p, x.prefix, a.name LIMIT 1;
+	PERFORM set_config('edgecap.scope', v_scope, true);
+END
+$$;
+
+-- The rule, whoever inserts. It is judged after the lock is had, by a statement of its own, which sees what was committed before.
+CREATE FUNCTION account_prefixes_guard() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+DECLARE
+	v_scope text := coalesce(current_setting('edgecap.scope', true), '');
+	v_found record;
+BEGIN
+	PERFORM set_config('edgecap.scope', 'fleet', true);
+	IF current_setting('transaction_isolation') <> 'read committed' THEN
+		RAISE EXCEPTION 'prefixes are added in READ COMMITTED only' USING ERRCODE = 'EC001';
+	END IF;
+	PERFORM pg_advisory_xact_lock(hashtext('edgecap prefixes'));
+	SELECT n.prefix, x.prefix AS other_prefix, a.name INTO v_found
+		FROM added n
+		JOIN account_prefixes x ON x.prefix && n.prefix AND x.account_id <> n.account_id
+		JOIN accounts a ON a.id = x.account_id
+		WHERE NOT n.shared
+		ORDER BY n.prefix, x.prefix, a.name LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'prefix % overlaps % of account "%" and is not declared shared', v_found.prefix,
+			v_found.other_prefix, v_found.name USING ERRCODE = 'EC001';
+	END IF;
+	PERFORM set_config('edgecap.scope', v_scope, true);
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER account_prefixes_guard_insert AFTER INSERT ON account_prefixes
+	REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION account_prefixes_guard();
+CREATE TRIGGER account_prefixes_guard_update AFTER UPDATE ON account_prefixes
+	REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION account_prefixes_guard();
+
+CREATE FUNCTION account_scope_narrowed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+DECLARE
+	v_scope text := coalesce(current_setting('edgecap.scope', true), '');
+BEGIN
+	IF TG_TABLE_NAME = 'accounts' THEN
+		NEW.scope_narrowed_at := clock_timestamp();
+		RETURN NEW;
+	END IF;
+	PERFORM set_config('edgecap.scope', 'fleet', true);
+	UPDATE accounts a SET scope_narrowed_at = clock_timestamp()
+		WHERE a.id IN (SELECT account_id FROM removed);
+	PERFORM set_config('edgecap.scope', v_scope, true);
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER account_prefixes_removed AFTER DELETE ON account_prefixes
+	REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION account_scope_narrowed();
+CREATE TRIGGER accounts_restricted BEFORE UPDATE ON accounts
+	FOR EACH ROW WHEN (OLD.unrestricted AND NOT NEW.unrestricted) EXECUTE FUNCTION account_scope_narrowed();
+
+REVOKE ALL ON FUNCTION prefixes_overlap(uuid, cidr[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION prefixes_overlap(uuid, cidr[]) TO edgecap_admin;
+GRANT SELECT (scope_narrowed_at) ON accounts TO edgecap_assembler;
+
+-- ---- what a sampler was caught at
+
+-- miscounted_at: it said of a part that it had captured more than was found. From then on its counters end no job, until the
+-- operator trusts it again.
+ALTER TABLE samplers ADD COLUMN miscounted_at timestamptz;
+GRANT SELECT (miscounted_at) ON samplers TO edgecap_api, edgecap_assembler, edgecap_admin;
+GRANT UPDATE (miscounted_at) ON samplers TO edgecap_admin;
+
+-- Sums since the sampler was registered, and where the last one was.
+CREATE TABLE sampler_alarms (
+	sampler_id uuid PRIMARY KEY REFERENCES samplers ON DELETE CASCADE,
+	packets_out_of_scope bigint NOT NULL DEFAULT 0,
+	parts_miscounted bigint NOT NULL DEFAULT 0,
+	chunks_unusable bigint NOT NULL DEFAULT 0,
+	last_at timestamptz NOT NULL,
+	last_account_id uuid NOT NULL,
+	last_pcap_id uuid NOT NULL
+);
+GRANT SELECT ON sampler_alarms TO edgecap_admin;
+
+-- For the API's /metrics: those that alarmed last, by name. SECURITY DEFINER: it tells no more than this.
+CREATE FUNCTION samplers_alarmed(p_max integer)
+RETURNS TABLE (name text, packets_out_of_scope bigint, parts_miscounted bigint, chunks_unusable bigint, trusted boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+	v_scope text := coalesce(current_setting('edgecap.scope', true), '');
+BEGIN
+	PERFORM set_config('edgecap.scope', 'fleet', true);
+	RETURN QUERY
+		SELECT s.name, a.packets_out_of_scope, a.parts_miscounted, a.chunks_unusable, s.miscounted_at IS NULL
+		FROM (SELECT * FROM sampler_alarms ORDER BY last_at DESC, sampler_id LIMIT p_max) AS a
+		JOIN samplers s ON s.id = a.sampler_id
+		ORDER BY s.name;
+	PERFORM set_config('edgecap.scope', v_scope, true);
+END
+$$;
+REVOKE ALL ON FUNCTION samplers_alarmed(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION samplers_alarmed(integer) TO edgecap_api;
+
+-- What an assembly caught its samplers at; called with the job's completion, in its transaction and before it, so that a call which is repeated
+-- counts once: the job is not being assembled any more. SECURITY DEFINER: the assembler changes no sampler otherwise.
+CREATE FUNCTION job_alarms(p_account uuid, p_id uuid, p_fence bigint, p_sampler uuid[],
+	p_out_of_scope bigint[], p_miscounted bigint[], p_unusable bigint[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+DECLARE
+	v_scope text := coalesce(current_setting('edgecap.scope', true), '');
+BEGIN
+	PERFORM set_config('edgecap.scope', 'fleet', true);
+	PERFORM FROM pcaps WHERE account_id = p_account AND id = p_id AND fence = p_fence
+		AND stage = 'assembling' FOR NO KEY UPDATE;
+	IF NOT FOUND THEN
+		PERFORM set_config('edgecap.scope', v_scope, true);
+		RETURN;
+	END IF;
+	INSERT INTO sampler_alarms AS s (sampler_id, packets_out_of_scope, parts_miscounted, chunks_unusable, last_at,
+			last_account_id, last_pcap_id)
+		SELECT t.id, t.out_of_scope, t.miscounted, t.unusable, clock_timestamp(), p_account, p_id
+		FROM unnest(p_sampler, p_out_of_scope, p_miscounted, p_unusable) AS t(id, out_of_scope, miscounted, unusable)
+		WHERE t.out_of_scope + t.miscounted + t.unusable > 0
+			AND EXISTS (SELECT FROM samplers x WHERE x.id = t.id)
+		ORDER BY t.id
+	ON CONFLICT (sampler_id) DO UPDATE SET
+		packets_out_of_scope = s.packets_out_of_scope + excluded.packets_out_of_scope,
+		parts_miscounted = s.parts_miscounted + excluded.parts_miscounted,
+		chunks_unusable = s.chunks_unusable + excluded.chunks_unusable,
+		last_at = excluded.last_at, last_account_id = excluded.last_account_id,
+		last_pcap_id = excluded.last_pcap_id;
+	PERFORM FROM samplers s JOIN unnest(p_sampler, p_miscounted) AS t(id, miscounted) ON s.id = t.id
+		WHERE t.miscounted > 0 ORDER BY s.id FOR NO KEY UPDATE OF s;
+	UPDATE samplers s SET miscounted_at = coalesce(s.miscounted_at, clock_timestamp())
+		FROM unnest(p_sampler, p_miscounted) AS t(id, miscounted)
+		WHERE s.id = t.id AND t.miscounted > 0;
+	PERFORM set_config('edgecap.scope', v_scope, true);
+END
+$$;
+REVOKE ALL ON FUNCTION job_alarms(uuid, uuid, bigint, uuid[], bigint[], bigint[], bigint[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION job_alarms(uuid, uuid, bigint, uuid[], bigint[], bigint[], bigint[]) TO edgecap_assembler;
+
+-- What counts toward the job's budget: of captured and bytes, what samplers said that were not caught at a wrong count.
+ALTER TABLE pcaps
+	ADD COLUMN budget_packets bigint NOT NULL DEFAULT 0,
+	ADD COLUMN budget_bytes bigint NOT NULL DEFAULT 0;
+GRANT UPDATE (budget_packets, budget_bytes) ON pcaps TO edgecap_api, edgecap_assembler;
+UPDATE pcaps SET budget_packets = captured, budget_bytes = bytes WHERE stage = 'capturing';
+
+-- A sum of what hosts said, which may be absurd: no host's number makes another's report fail.
+CREATE FUNCTION counter_sum(p_sum numeric) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$ SELECT least(p_sum, 9007199254740992)::bigint $$;
+
+-- As before, but for the budget (budget_packets, budget_bytes) and for sums that are capped.
+CREATE OR REPLACE FUNCTION jobs_settle(p_account uuid[], p_pcap uuid[])
+RETURNS TABLE (account_id uuid, pcap_id uuid, captured bigint, stop boolean, ended boolean)
+LANGUAGE plpgsql
+AS $$
+#variable_conflict use_column
+DECLARE
+	v_job record;
+BEGIN
+	FOR v_job IN
+		WITH asked AS (
+			SELECT DISTINCT t.a, t.i FROM unnest(p_account, p_pcap) AS t(a, i)
+		), job AS (
+			SELECT p.account_id, p.id, p.stage, p.captured, p.stop_requested,
+				budget_reached(p.budget_packets, p.packet_limit, p.budget_bytes, p.byte_limit) AS reached
+			FROM asked JOIN pcaps p ON p.account_id = asked.a AND p.id = asked.i
+		), total AS (
+			SELECT x.account_id, x.pcap_id,
+				count(*) FILTER (WHERE x.state = 'assigned') AS assigned,
+				count(*) FILTER (WHERE x.state = 'running') AS running,
+				count(*) FILTER (WHERE x.state = 'done') AS done,
+				count(*) FILTER (WHERE x.state = 'failed') AS failed,
+				count(*) FILTER (WHERE x.state = 'lost') AS lost,
+				counter_sum(sum(x.observed)) AS observed,
+				counter_sum(sum(x.accepted)) AS accepted,
+				counter_sum(sum(x.delivered)) AS delivered,
+				counter_sum(sum(x.matched)) AS matched,
+				counter_sum(sum(x.selected)) AS selected,
+				counter_sum(sum(x.captured)) AS captured,
+				counter_sum(sum(x.bytes)) AS bytes,
+				counter_sum(coalesce(sum(x.captured) FILTER (WHERE s.miscounted_at IS NULL), 0))
+					AS budget_packets,
+				counter_sum(coalesce(sum(x.bytes) FILTER (WHERE s.miscounted_at IS NULL), 0))
+					AS budget_bytes,
+				counter_sum(sum(x.dropped_kernel)) AS dropped_kernel,
+				counter_sum(sum(x.dropped_interface)) AS dropped_interface,
+				counter_sum(sum(x.dropped_spool)) AS dropped_spool,
+				counter_sum(sum(x.dropped_limit)) AS dropped_limit
+			FROM job JOIN pcap_parts x ON x.account_id = job.account_id AND x.pcap_id = job.id
+			LEFT JOIN samplers s ON s.id = x.sampler_id
+			WHERE job.stage = 'capturing'
+			GROUP BY x.account_id, x.pcap_id
+		), moved AS (
+			UPDATE pcaps p SET
+				parts_assigned = t.assigned, parts_running = t.running,
+				parts_done = t.done, parts_failed = t.failed, parts_lost = t.lost,
+				observed = t.observed, accepted = t.accepted, delivered = t.delivered,
+				matched = t.matched, selected = t.selected, captured = t.captured,
+				bytes = t.bytes, budget_packets = t.budget_packets, budget_bytes = t.budget_bytes,
+				dropped_kernel = t.dropped_kernel,
+				dropped_interface = t.dropped_interface,
+				dropped_spool = t.dropped_spool, dropped_limit = t.dropped_limit,
+				stage = CASE WHEN t.assigned + t.running = 0 THEN 'ready' ELSE p.stage END,
+				claim_at = CASE WHEN t.assigned + t.running = 0 THEN clock_timestamp() END
+			FROM total t
+			WHERE p.account_id = t.account_id AND p.id = t.pcap_id AND p.stage = 'capturing'
+			RETURNING p.account_id, p.id, p.captured, p.stage,
+				budget_reached(p.budget_packets, p.packet_limit, p.budget_bytes, p.byte_limit) AS reached
+		)
+		SELECT asked.a, asked.i, coalesce(m.captured, j.captured, 0) AS captured,
+			coalesce(j.stop_requested OR coalesce(m.reached, j.reached), true) AS stop,
+			coalesce(coalesce(m.stage, j.stage) <> 'capturing', true) AS ended,
+			m.stage = 'ready' AS became_ready,
+			m.reached AND NOT j.reached AS reached
+		FROM asked
+		LEFT JOIN job j ON j.account_id = asked.a AND j.id = asked.i
+		LEFT JOIN moved m ON m.account_id = asked.a AND m.id = asked.i
+	LOOP
+		IF v_job.became_ready THEN
+			PERFORM pg_notify('edgecap_ready', id_text(v_job.a) || ' ' || id_text(v_job.i));
+		ELSIF v_job.reached THEN
+			PERFORM pg_notify('edgecap_job', id_text(v_job.a) || ' ' || id_text(v_job.i));
+		END IF;
+		account_id := v_job.a;
+		pcap_id := v_job.i;
+		captured := v_job.captured;
+		stop := v_job.stop;
+		ended := v_job.ended;
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+
+-- ---- tokens of samplers
+
+-- Tokens that were replaced, good until valid_until; samplers.token_sha256 is the one in use.
+CREATE TABLE sampler_old_tokens (
+	sampler_id uuid NOT NULL REFERENCES samplers ON DELETE CASCADE,
+	token_sha256 bytea PRIMARY KEY CHECK (octet_length(token_sha256) = 32),
+	valid_until timestamptz NOT NULL
+);
+CREATE INDEX sampler_old_tokens_sampler ON sampler_old_tokens (sampler_id);
+
+DROP FUNCTION auth_sampler(bytea);
+
+-- As before, and by a replaced token that is still good (old_token).
+CREATE FUNCTION auth_sampler(p_sha256 bytea)
+RETURNS TABLE (fault text, id uuid, name text, colo text, old_token boolean)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+	SELECT CASE WHEN s.enabled THEN '' ELSE 'disabled' END, s.id, s.name, s.colo, s.token_sha256 <> p_sha256
+	FROM samplers s
+	WHERE s.token_sha256 = p_sha256
+		OR s.id = (SELECT t.sampler_id FROM sampler_old_tokens t
+			WHERE t.token_sha256 = p_sha256 AND t.valid_until > clock_timestamp())
+$$;
+
+-- Replace a sampler's token. Those it had are good for p_overlap_s more at most. False, and nothing is changed, when more than p_max
+-- replaced ones would be good. SECURITY DEFINER: the operator's role reads no token's hash.
+CREATE FUNCTION sampler_token_replace(p_sampler uuid, p_overlap_s integer, p_sha256 bytea, p_max integer)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+DECLARE
+	v_until timestamptz := clock_timestamp() + make_interval(secs => p_overlap_s);
+BEGIN
+	PERFORM FROM samplers WHERE id = p_sampler FOR NO KEY UPDATE;
+	DELETE FROM sampler_old_tokens
+		WHERE sampler_id = p_sampler AND (p_overlap_s = 0 OR valid_until <= clock_timestamp());
+	IF p_overlap_s > 0 THEN
+		IF (SELECT count(*) FROM sampler_old_tokens WHERE sampler_id = p_sampler) >= p_max THEN
+			RETURN false;
+		END IF;
+		UPDATE sampler_old_tokens SET valid_until = least(valid_until, v_until) WHERE sampler_id = p_sampler;
+		INSERT INTO sampler_old_tokens (sampler_id, token_sha256, valid_until)
+			SELECT id, token_sha256, v_until FROM samplers WHERE id = p_sampler;
+	END IF;
+	UPDATE samplers SET token_sha256 = p_sha256 WHERE id = p_sampler;
+	RETURN true;
+END
+$$;
+
+REVOKE ALL ON FUNCTION auth_sampler(bytea), sampler_token_replace(uuid, integer, bytea, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION auth_sampler(bytea) TO edgecap_api;
+GRANT EXECUTE ON FUNCTION sampler_token_replace(uuid, integer, bytea, integer) TO edgecap_admin;
+GRANT SELECT (sampler_id, valid_until), DELETE ON sampler_old_tokens TO edgecap_admin;
+
+-- Both tables are seen as samplers are.
+DO $$
+DECLARE
+	v_table text;
+BEGIN
+	FOREACH v_table IN ARRAY ARRAY['sampler_alarms', 'sampler_old_tokens'] LOOP
+		EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', v_table);
+		EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', v_table);
+		EXECUTE format('CREATE POLICY %I ON %I TO PUBLIC USING (
+			(SELECT current_setting(''edgecap.scope'', true)) IN (''fleet'', ''auth'', ''admin''))',
+			v_table || '_scope', v_table);
+	END LOOP;
+END
+$$;
