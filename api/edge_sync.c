@@ -230,9 +230,14 @@ void edge_sync_take(struct edge_sync *s, struct api_request *r, const struct jq_
 		return;
 	}
 	int rc = sync_up_decode(api_request_body(r), &p->arena, &p->message, &err);
-	if (rc) {
+	if (rc == EC_ENOMEM) {
+		api_answer_busy(r, API_OVERLOADED, 1, NULL);
+		poll_end(p);
+		return;
+	}
+	if (rc) { /* also a member beyond its limit: 413 is for a body that is too long as a whole */
 		s->stats.malformed++;
-		api_answer_error(r, rc == EC_ELIMIT ? API_TOO_LARGE : API_INVALID, "%s", err.text);
+		api_answer_error(r, API_INVALID, "%s", err.text);
 		poll_end(p);
 		return;
 	}
