@@ -93,6 +93,7 @@ static bool copy_bucket(struct assembly *a, const struct jq_claim *claim)
 	if (keys.n > 0)
 		memcpy(copy, keys.p, keys.n);
 	a->bucket_keys = (struct bytes){copy, keys.n};
+	a->scope_narrowed = claim->scope_narrowed;
 	a->bucket_gone = claim->bucket_gone;
 	return true;
 }
@@ -223,7 +224,10 @@ static int summarize(struct assembly *a)
 	for (size_t i = 0; i < a->part_count; i++)
 		a->stored[i] = (struct jq_part_stored){.sampler = a->parts[i].sampler,
 						       .packets_stored = a->found[i].packets,
-						       .chunks = a->found[i].chunks};
+						       .chunks = a->found[i].chunks,
+						       .out_of_scope = outcome_out_of_scope(a, i),
+						       .unusable = a->found[i].unusable,
+						       .miscounted = outcome_miscounted(a, i)};
 	return 0;
 }
 

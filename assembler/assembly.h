@@ -27,6 +27,7 @@ enum { PART_NOTES_MAX = 3 }; /* texts kept of each part's unusable chunks; the r
 /* What was found of a part. */
 struct part_found {
 	uint64_t packets;  /* read from its chunks */
+	uint64_t bytes;    /* of these, at most the snap length of each */
 	uint64_t rejected; /* of these: outside filter or scope */
 	uint32_t chunks;   /* objects */
 	uint32_t missing;  /* gaps in the numbering, or fewer than the host stored */
@@ -49,7 +50,8 @@ struct assembly {
 	uint32_t attempt;
 	struct job job; /* texts that are not needed here are NULL */
 	struct filter filter;
-	struct scope scope; /* prefixes in the arena */
+	struct scope scope;  /* prefixes in the arena */
+	bool scope_narrowed; /* since the job was submitted (jq_claim) */
 	size_t part_count;
 	struct part *parts; /* ordered by sampler id */
 	uint32_t snaplen_bytes;

@@ -26,10 +26,28 @@ static void log_violations(const struct assembly *a)
 	for (size_t i = 0; i < a->part_count; i++) {
 		if (a->found[i].rejected == 0)
 			continue;
-		begin(&l, LOG_ERROR, "scope-violation", &a->lease);
+		begin(&l, a->scope_narrowed ? LOG_WARN : LOG_ERROR,
+		      a->scope_narrowed ? "scope-narrowed" : "scope-violation", &a->lease);
 		log_str(&l, "sampler", a->parts[i].sampler.hex);
 		log_str(&l, "host", a->parts[i].sampler_name);
 		log_u64(&l, "packets", a->found[i].rejected);
+		log_end(&l);
+	}
+}
+
+static void log_miscounts(const struct assembly *a)
+{
+	struct log_line l;
+
+	for (size_t i = 0; i < a->part_count; i++) {
+		if (!outcome_miscounted(a, i))
+			continue;
+		begin(&l, LOG_ERROR, "sampler-miscounted", &a->lease);
+		log_str(&l, "sampler", a->parts[i].sampler.hex);
+		log_str(&l, "host", a->parts[i].sampler_name);
+		log_u64(&l, "captured", a->parts[i].ledger.captured);
+		log_u64(&l, "found", a->found[i].packets);
+		log_u64(&l, "rejected", a->found[i].rejected);
 		log_end(&l);
 	}
 }
@@ -60,6 +78,7 @@ void job_log_end(const struct assembly *a, uint64_t took_ms)
 	switch (a->end) {
 	case ASSEMBLY_DONE:
 		log_violations(a);
+		log_miscounts(a);
 		log_assembled(a, took_ms);
 		break;
 	case ASSEMBLY_FAIL:

@@ -135,6 +135,7 @@ static int take(struct merge *m, uint32_t chunk)
 	if (data.n > a->snaplen_bytes)
 		data.n = a->snaplen_bytes;
 	a->found[c->part].packets++;
+	a->found[c->part].bytes += data.n;
 	switch (packet_judge(a, link_type, data, &flow)) {
 	case PACKET_REJECT:
 		a->found[c->part].rejected++;

@@ -200,7 +200,7 @@ static void warn_of_drops(struct warnings *w, const struct part *part)
 }
 
 static void warn_of_chunks(struct warnings *w, const struct part *part,
-			   const struct part_found *found)
+			   const struct part_found *found, bool narrowed)
 {
 	if (found->missing > 0)
 		warn(w, "edge host %s: %" PRIu32 " chunks missing: their packets are not included",
@@ -211,7 +211,12 @@ static void warn_of_chunks(struct warnings *w, const struct part *part,
 	if (found->unusable > PART_NOTES_MAX)
 		warn(w, "edge host %s: %" PRIu32 " more chunks were unusable", part->sampler_name,
 		     found->unusable - PART_NOTES_MAX);
-	if (found->rejected > 0)
+	if (found->rejected > 0 && narrowed)
+		warn(w,
+		     "edge host %s: %" PRIu64 " packets are outside the account's prefixes, which "
+		     "were changed meanwhile: they are not included",
+		     part->sampler_name, found->rejected);
+	else if (found->rejected > 0)
 		warn(w,
 		     "edge host %s: %" PRIu64 " packets were outside the filter or the account's "
 		     "prefixes and are not included",
@@ -245,7 +250,7 @@ const char *outcome_warnings(struct assembly *a)
 		warn_of_end(&w, &a->parts[i], &a->found[i]);
 		warn_of_clock(&w, &a->parts[i]);
 		warn_of_drops(&w, &a->parts[i]);
-		warn_of_chunks(&w, &a->parts[i], &a->found[i]);
+		warn_of_chunks(&w, &a->parts[i], &a->found[i], a->scope_narrowed);
 	}
 	if (a->foreign > 0)
 		warn(&w, "%" PRIu64 " stored objects that are no chunks of this job were ignored",
@@ -264,6 +269,38 @@ const char *outcome_warnings(struct assembly *a)
 	}
 	AUTO_FREE char *text = json_print(array);
 	return text ? arena_strdup(&a->arena, text) : NULL;
+}
+
+uint64_t outcome_out_of_scope(const struct assembly *a, size_t part)
+{
+	return a->scope_narrowed ? 0 : a->found[part].rejected;
+}
+
+/* By what its hosts said the job had reached a limit, but it has not: they were told to stop too early. */
+static bool stopped_short(const struct assembly *a)
+{
+	struct ledger sum = {0};
+
+	for (size_t i = 0; i < a->part_count; i++)
+		ledger_add(&sum, &a->parts[i].ledger);
+	return a->limit == STOP_NONE &&
+	       ((a->job.packet_limit > 0 && sum.captured >= a->job.packet_limit &&
+		 a->packets < a->job.packet_limit) ||
+		(a->job.byte_limit > 0 && sum.bytes >= a->job.byte_limit &&
+		 a->bytes < a->job.byte_limit));
+}
+
+bool outcome_miscounted(const struct assembly *a, size_t part)
+{
+	const struct part *p = &a->parts[part];
+	const struct part_found *found = &a->found[part];
+	bool more = p->ledger.captured > found->packets || p->ledger.bytes > found->bytes;
+
+	if (outcome_out_of_scope(a, part) > 0)
+		return true;
+	if (p->state == PART_DONE)
+		return more || p->ledger.captured != found->packets;
+	return more && stopped_short(a);
 }
 
 struct retry outcome_retry(uint32_t attempt, uint32_t random)

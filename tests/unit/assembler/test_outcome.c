@@ -293,6 +293,63 @@ static void test_a_ledger_that_does_not_add_up(void **state)
 	assert_null(strstr(outcome_warnings(&f->a), "it captured"));
 }
 
+static void test_who_miscounted(void **state)
+{
+	struct fixture *f = *state;
+	struct assembly *a = &f->a;
+
+	for (size_t i = 0; i < PARTS; i++) /* the numbers agree */
+		assert_false(outcome_miscounted(a, i));
+	f->parts[0].ledger.captured = 11;
+	assert_true(outcome_miscounted(a, 0));
+	f->parts[0].ledger.captured = 9;
+	assert_true(outcome_miscounted(a, 0));
+	f->parts[0].ledger.captured = 10;
+	f->parts[0].ledger.bytes = 1;
+	assert_true(outcome_miscounted(a, 0));
+	f->found[0].bytes = 1;
+	assert_false(outcome_miscounted(a, 0));
+	/* out of scope: not to be captured at all, unless the scope was another then */
+	f->found[1].rejected = 3;
+	assert_true(outcome_miscounted(a, 1));
+	assert_int_equal(outcome_out_of_scope(a, 1), 3);
+	a->scope_narrowed = true;
+	assert_false(outcome_miscounted(a, 1));
+	assert_int_equal(outcome_out_of_scope(a, 1), 0);
+	/* who was lost may have had more than came; it is no lie unless it has ended the job too early */
+	end_part(f, 2, PART_LOST, PART_REASON_SILENT);
+	f->parts[2].ledger.captured = 79;
+	assert_false(outcome_miscounted(a, 2));
+	f->parts[2].ledger.captured = 80;
+	assert_true(outcome_miscounted(a, 2));
+	assert_false(outcome_miscounted(a, 0));
+	a->packets = 100;
+	assert_false(outcome_miscounted(a, 2));
+	a->packets = 30;
+	a->limit = STOP_PACKET_LIMIT;
+	assert_false(outcome_miscounted(a, 2));
+	/* the same of bytes */
+	a->limit = STOP_NONE;
+	a->job.packet_limit = 0;
+	a->job.byte_limit = 1000;
+	f->parts[2].ledger.bytes = 998;
+	assert_false(outcome_miscounted(a, 2));
+	f->parts[2].ledger.bytes = 999;
+	assert_true(outcome_miscounted(a, 2));
+}
+
+static void test_a_narrowed_scope_is_said(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const texts[] = {
+		"edge host ams-a: 5 packets are outside the account's prefixes, which were changed "
+		"meanwhile: they are not included"};
+
+	f->a.scope_narrowed = true;
+	f->found[2].rejected = 5;
+	expect_warnings(f, texts, 1);
+}
+
 static void test_nothing_matched(void **state)
 {
 	struct fixture *f = *state;
@@ -372,6 +429,8 @@ int main(void)
 		WITH_JOB(test_what_hosts_dropped),
 		WITH_JOB(test_chunks_and_packets),
 		WITH_JOB(test_a_ledger_that_does_not_add_up),
+		WITH_JOB(test_who_miscounted),
+		WITH_JOB(test_a_narrowed_scope_is_said),
 		WITH_JOB(test_nothing_matched),
 		WITH_JOB(test_warnings_are_valid_and_bounded),
 		cmocka_unit_test(test_retries),
