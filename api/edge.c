@@ -175,4 +175,5 @@ void edge_stats_get(const struct edge *e, struct edge_stats *ret)
 	board_stats_get(e->board, &ret->board);
 	edge_sync_stats_get(e->sync, &ret->sync);
 	edge_queue_stats_get(e->queue, &ret->queue);
+	ret->old_token_requests = edge_auth_old_tokens(e->auth);
 }

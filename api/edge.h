@@ -49,6 +49,7 @@ struct edge_stats {
 	struct board_stats board;
 	struct edge_sync_stats sync;
 	struct edge_queue_stats queue;
+	uint64_t old_token_requests;
 };
 
 /* Counters for /metrics. */

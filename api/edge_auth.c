@@ -23,13 +23,21 @@ struct edge_auth {
 	struct jq *jq;
 	struct login_gate *logins;
 	struct id_map entries;
+	uint64_t generation; /* rises when the memory is emptied */
+	uint64_t old_tokens; /* requests with a token that was replaced */
 };
+
+uint64_t edge_auth_old_tokens(const struct edge_auth *a)
+{
+	return a->old_tokens;
+}
 
 /* A look-up under way. */
 struct lookup {
 	struct edge_auth *auth;
 	struct api_request *request;
 	struct digest token;
+	uint64_t generation; /* when it began */
 	uint64_t now_ms;
 	struct login_ticket ticket;
 	edge_auth_cb cb;
@@ -57,6 +65,7 @@ struct edge_auth *edge_auth_new(struct jq *jq, struct login_gate *logins)
 
 void edge_auth_flush(struct edge_auth *a)
 {
+	a->generation++;
 	size_t pos = 0;
 	for (struct entry *e; (e = id_map_next(&a->entries, &pos));)
 		free(e);
@@ -104,7 +113,10 @@ static void on_sampler(void *arg, const struct error *err, const struct jq_sampl
 	enum login_result result = api_auth_result(err);
 	login_gate_report(l->auth->logins, &l->ticket, result, l->now_ms);
 	if (sampler) {
-		entry_remember(l, sampler);
+		if (sampler->old_token)
+			l->auth->old_tokens++;
+		else if (l->generation == l->auth->generation)
+			entry_remember(l, sampler);
 		identify(l->request, sampler);
 		l->cb(l->arg, l->request, sampler);
 	} else if (result == LOGIN_WAS_WRONG) {
@@ -177,8 +189,13 @@ void edge_auth_request(struct edge_auth *a, struct api_request *r, uint64_t now_
 		api_answer_busy(r, API_OVERLOADED, 1, NULL);
 		return;
 	}
-	*l = (struct lookup){
-		.auth = a, .request = r, .token = digest, .now_ms = now_ms, .cb = cb, .arg = arg};
+	*l = (struct lookup){.auth = a,
+			     .request = r,
+			     .token = digest,
+			     .generation = a->generation,
+			     .now_ms = now_ms,
+			     .cb = cb,
+			     .arg = arg};
 	struct digest credential = credential_of(&digest);
 	struct login_attempt attempt = {api_request_peer(r), &credential, now_ms};
 	login_gate_ask(a->logins, &attempt, &l->ticket, on_pass, l);

@@ -5,6 +5,7 @@
 #include "api/login_gate.h"
 #include "api/metrics.h"
 #include "jobqueue/jq.h"
+#include "jobqueue/jq_alarm.h"
 
 enum { METRICS_BYTES_MAX = 4 * 1024 * 1024 };
 
@@ -29,6 +30,8 @@ static void put_edge(const struct edge_stats *s, struct buf *out)
 		 s->sync.malformed},
 		{"edgecap_edge_waiting", "gauge", "Sync messages that are held now.",
 		 s->sync.waiting},
+		{"edgecap_edge_old_token_requests_total", "counter",
+		 "Requests of samplers with a token that was replaced.", s->old_token_requests},
 		{"edgecap_edge_loads_total", "counter", "Loads from the database.", s->queue.loads},
 		{"edgecap_edge_flushes_total", "counter", "Flushes to the database.",
 		 s->queue.flushes},
@@ -57,7 +60,49 @@ static void put_logins(const struct login_gate *gate, struct buf *out)
 	metric_put(out, "edgecap_api_logins_refused_total", "", s.refused);
 }
 
-void api_serve_metrics(struct api_request *r)
+/* {sampler="name"}, as Prometheus wants a label's value escaped. */
+static void put_sampler_label(struct buf *out, const char *name)
+{
+	buf_puts(out, "{sampler=\"");
+	for (const char *p = name; *p; p++) {
+		if (*p == '\\' || *p == '"')
+			buf_put(out, "\\", 1);
+		buf_put(out, p, 1); /* a name has no control characters */
+	}
+	buf_puts(out, "\"}");
+}
+
+/* One family after the other, a sample for each sampler. */
+static void put_alarms(const struct jq_alarm *alarms, size_t count, struct buf *out)
+{
+	static const char *const rows[][3] = {
+		{"edgecap_packets_out_of_scope_total", "counter",
+		 "Packets that a sampler delivered although they are outside its job's filter or "
+		 "the account's prefixes; no file has them."},
+		{"edgecap_parts_miscounted_total", "counter",
+		 "Parts whose sampler said that it had captured what it had not."},
+		{"edgecap_chunks_unusable_total", "counter",
+		 "Chunks of a sampler that were refused in whole or from some point on."},
+		{"edgecap_sampler_trusted", "gauge",
+		 "0: the sampler miscounted, so its counters end no jobs until an operator trusts "
+		 "it again."},
+	};
+
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+		metric_put_head(out, rows[k][0], rows[k][1], rows[k][2]);
+		for (size_t i = 0; i < count; i++) {
+			const uint64_t values[] = {alarms[i].packets_out_of_scope,
+						   alarms[i].parts_miscounted,
+						   alarms[i].chunks_unusable, alarms[i].trusted};
+			buf_puts(out, rows[k][0]);
+			put_sampler_label(out, alarms[i].sampler);
+			metric_put(out, "", "", values[k]);
+		}
+	}
+}
+
+/* Answer with all metrics. alarms: NULL when they could not be had. */
+static void serve(struct api_request *r, const struct jq_alarm *alarms, size_t count)
 {
 	struct api_app *app = api_request_app(r);
 	struct api_server_stats server;
@@ -76,10 +121,29 @@ void api_serve_metrics(struct api_request *r)
 		edge_stats_get(app->edge, &edge);
 		put_edge(&edge, &out);
 	}
+	if (alarms)
+		put_alarms(alarms, count, &out);
 	if (out.failed)
 		api_answer_error(r, API_INTERNAL, NULL);
 	else
 		api_answer_bytes(r, 200, "text/plain; version=0.0.4; charset=utf-8",
 				 buf_bytes(&out));
 	buf_fini(&out);
+}
+
+static void on_alarms(void *arg, const struct error *err, const struct jq_alarm *alarms,
+		      size_t count)
+{
+	serve(arg, err ? NULL : alarms, count);
+}
+
+void api_serve_metrics(struct api_request *r)
+{
+	struct api_app *app = api_request_app(r);
+
+	/* While the database is away its sums are missing, and nobody waits for it. */
+	if (jq_ready(app->jq))
+		jq_alarms(app->jq, on_alarms, r);
+	else
+		serve(r, NULL, 0);
 }

@@ -54,6 +54,12 @@ class Client:
         except requests.RequestException:
             return False
 
+    def metrics(self):
+        """What GET /metrics answers."""
+        answer = request("GET", self.ops + "/metrics", timeout=10, listener="ops")
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
     def tenant(self, account, lab):
         return Tenant(self, account, lab)
 
