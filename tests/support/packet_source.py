@@ -2,7 +2,7 @@
 """Packets with known numbers, sent through AF_PACKET, each with the time at which it was sent.
 
 Run in the source namespace by edgecap_lab.PacketSource: reads one JSON object on stdin (streams: edge, device, source, destination,
-source_port, destination_port, flows: so many source ports in turn, protocol, rate_per_s, count, bytes), sends until each stream's count is reached or
+source_port, destination_port, flows: so many source ports in turn, protocol, vlan: 802.1Q tag or absent, rate_per_s, count, bytes), sends until each stream's count is reached or
 SIGTERM, then writes {"sent": [[[before_ns, after_ns], ...] per stream]} to stdout. A packet was on the
 link at some time between before and after. The payload begins with "ECSQ", stream (2 bytes) and number (4 bytes).
 """
@@ -52,7 +52,8 @@ def frame(spec, source_port, payload):
         )
         packet = ip[:10] + struct.pack("!H", checksum(ip)) + ip[12:] + segment
     macs = bytes.fromhex("02000000%02x02" % spec["edge"] + "02000000%02x01" % spec["edge"])
-    return macs + (b"\x86\xdd" if v6 else b"\x08\x00") + packet
+    tag = struct.pack("!HH", 0x8100, spec["vlan"]) if "vlan" in spec else b""
+    return macs + tag + (b"\x86\xdd" if v6 else b"\x08\x00") + packet
 
 
 def numbered_frame(spec, stream, number):
@@ -66,7 +67,7 @@ class Template:
 
     def __init__(self, spec, stream, port_number):
         self.frame = bytearray(numbered_frame(spec, stream, port_number))
-        at = 14 + (40 if ":" in spec["source"] else 20)
+        at = (18 if "vlan" in spec else 14) + (40 if ":" in spec["source"] else 20)
         tcp = spec["protocol"] == TCP
         self.number_at, self.checksum_at = at + (20 if tcp else 8) + 6, at + (16 if tcp else 6)
         (checksum_now,) = struct.unpack_from("!H", self.frame, self.checksum_at)
