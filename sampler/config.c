@@ -14,6 +14,11 @@ static const struct setting table[] = {
 	 .max = SAMPLER_URL_BYTES - 1,
 	 .optional = true,
 	 .help = "the API's listener for samplers: http://address:port, https://... or unix:/path"},
+	{.name = "EDGECAP_PLAINTEXT",
+	 .kind = SETTING_BOOL,
+	 .fallback = "no",
+	 .help = "http:// may leave this host: everybody on the way reads the token and the "
+		 "packets"},
 	{.name = "EDGECAP_SAMPLER_TOKEN",
 	 .kind = SETTING_SECRET,
 	 .min = 1,
@@ -198,6 +203,13 @@ static int interfaces_read(struct sampler_config *c, const char *text, struct er
 	return r;
 }
 
+/* Does host[:port][/path] certainly lead nowhere else? What a name leads to is seen when a socket is made (http_client). */
+static bool names_this_host(const char *host)
+{
+	return strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0 ||
+	       (strncmp(host, "localhost", 9) == 0 && strchr(":/", host[9]));
+}
+
 /* scheme://host[:port][/path], nothing else. */
 static int url_read(struct sampler_config *c, const char *text, struct error *err)
 {
@@ -222,6 +234,11 @@ static int url_read(struct sampler_config *c, const char *text, struct error *er
 				 "EDGECAP_EDGE_URL must be http://address:port, https://... or "
 				 "unix:/path, not \"%s\"",
 				 text);
+	if (!c->plaintext && text[4] != 's' && !names_this_host(host))
+		return error_set(err, EC_EINVAL,
+				 "EDGECAP_EDGE_URL is http://, so that everybody on the way could "
+				 "read the token and the packets: take https://, or say "
+				 "EDGECAP_PLAINTEXT");
 	size_t n = strlen(text);
 	while (n > 0 && text[n - 1] == '/')
 		n--;
@@ -324,6 +341,7 @@ int sampler_config_read(const struct settings *s, struct sampler_config *ret, st
 {
 	const char *level = settings_str(s, "EDGECAP_LOG_LEVEL");
 	struct sampler_config c = {
+		.plaintext = settings_bool(s, "EDGECAP_PLAINTEXT"),
 		.read_path = settings_str(s, "EDGECAP_READ"),
 		.user = settings_str(s, "EDGECAP_USER"),
 		.spool_bytes = settings_u64(s, "EDGECAP_SPOOL_BYTES"),

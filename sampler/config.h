@@ -31,6 +31,7 @@ struct sampler_config {
 	/* the service */
 	char api_url[SAMPLER_URL_BYTES];         /* "http://host:port[/path]", no '/' at its end */
 	char unix_path[SAMPLER_UNIX_PATH_BYTES]; /* "": none; api_url's host is then only a name */
+	bool plaintext;                          /* http:// may leave this host */
 	const char *token;
 	struct tls_paths tls; /* without ca: the system's */
 	/* the host */

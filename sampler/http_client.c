@@ -39,6 +39,8 @@ struct http_call {
 	struct curl_slist *headers;
 	struct buf answer;
 	char reason[CURL_ERROR_SIZE];
+	bool plain;   /* http:// */
+	bool refused; /* because it would have left this host */
 	http_done_cb cb;
 	void *arg;
 };
@@ -56,6 +58,7 @@ struct http_client {
 	struct own_flows *own_flows;
 	struct pem ca, cert, key;
 	char *unix_path;
+	bool plaintext;
 	LIST_HEAD(, http_call) calls;
 	LIST_HEAD(, own_socket) own_sockets;
 	unsigned handles; /* uv handles not closed yet, the timer included */
@@ -144,8 +147,13 @@ static void call_finish(struct http_call *c, CURLcode code)
 	LIST_REMOVE(c, link);
 	(void)curl_multi_remove_handle(c->client->multi, c->easy);
 	if (code != CURLE_OK) {
-		(void)error_set(&err, error_code(code), "%s",
-				c->reason[0] ? c->reason : curl_easy_strerror(code));
+		if (c->refused)
+			(void)error_set(&err, EC_EPERM,
+					"http:// would leave this host unencrypted, and "
+					"EDGECAP_PLAINTEXT does not allow it");
+		else
+			(void)error_set(&err, error_code(code), "%s",
+					c->reason[0] ? c->reason : curl_easy_strerror(code));
 		c->cb(c->arg, &err, NULL);
 		call_free(c);
 		return;
@@ -280,10 +288,12 @@ static int socket_watch(CURL *easy, curl_socket_t fd, int what, void *arg, void 
 
 static curl_socket_t socket_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
-	struct http_client *h = arg;
-	struct own_socket *own = calloc(1, sizeof(*own));
+	struct http_call *c = arg;
+	struct http_client *h = c->client;
 
 	(void)purpose;
+	c->refused = c->plain && !h->plaintext && !http_socket_is_local(&address->addr);
+	struct own_socket *own = c->refused ? NULL : calloc(1, sizeof(*own));
 	if (!own)
 		return CURL_SOCKET_BAD;
 	own_sockets_sweep(h);
@@ -332,6 +342,7 @@ static int config_copy(struct http_client *h, const struct http_client_config *c
 {
 	h->loop = config->loop;
 	h->own_flows = config->own_flows;
+	h->plaintext = config->plaintext;
 	if (config->unix_path) {
 		h->unix_path = strdup(config->unix_path);
 		if (!h->unix_path)
@@ -459,7 +470,7 @@ static CURLcode options_common(struct http_call *c)
 	SET(CURLOPT_WRITEFUNCTION, answer_write);
 	SET(CURLOPT_WRITEDATA, c);
 	SET(CURLOPT_OPENSOCKETFUNCTION, socket_open);
-	SET(CURLOPT_OPENSOCKETDATA, h);
+	SET(CURLOPT_OPENSOCKETDATA, c);
 	SET(CURLOPT_CLOSESOCKETFUNCTION, socket_close);
 	SET(CURLOPT_CLOSESOCKETDATA, h);
 	if (h->ca.p)
@@ -501,6 +512,7 @@ int http_start(struct http_client *h, const struct http_request *request, http_d
 	c->client = h;
 	c->cb = cb;
 	c->arg = arg;
+	c->plain = strncasecmp(request->url, "https://", 8) != 0;
 	buf_init(&c->answer, request->answer_limit_bytes);
 	c->easy = curl_easy_init();
 	if (!c->easy || headers_make(c, request) < 0) {

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <uv.h>
 
 #include "base/attr.h"
@@ -29,6 +30,7 @@ struct http_client_config {
 	struct bytes key_pem; /* its private key, copied and wiped at the end; with cert_pem */
 	struct own_flows *own_flows; /* borrowed; NULL: nobody has to know */
 	const char *unix_path;       /* copied; NULL, or the socket for requests that ask for it */
+	bool plaintext; /* http:// may leave this host; else such a request fails with EC_EPERM */
 };
 
 struct http_request {
@@ -53,7 +55,7 @@ struct http_answer {
 
 /* The outcome: err is NULL and answer set, whatever its status; or answer is NULL and err says why there is none:
  * EC_EUNAVAILABLE (no connection, or it broke), EC_ETIMEOUT, EC_ELIMIT (answer too long), EC_EFORMAT (no HTTP),
- * EC_EPERM (certificate). */
+ * EC_EPERM (certificate, or plaintext that would leave this host). */
 typedef void (*http_done_cb)(void *arg, const struct error *err, const struct http_answer *answer);
 typedef void (*http_closed_cb)(void *arg);
 

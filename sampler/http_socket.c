@@ -35,6 +35,25 @@ int http_socket_flow(const struct sockaddr *local, const struct sockaddr *remote
 	return r < 0 ? r : endpoint(remote, &ret->remote, &ret->remote_port);
 }
 
+bool http_socket_is_local(const struct sockaddr *remote)
+{
+	const struct sockaddr_in *in4 = (const struct sockaddr_in *)(const void *)remote;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)remote;
+
+	switch (remote->sa_family) {
+	case AF_UNIX:
+		return true;
+	case AF_INET:
+		return ntohl(in4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	case AF_INET6:
+		return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) ||
+		       (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) &&
+			in6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+	default:
+		return false;
+	}
+}
+
 bool http_socket_has(int fd, const struct engine_own_flow *flow)
 {
 	struct sockaddr_storage local = {0};

@@ -26,6 +26,9 @@ struct own_flows;
 int http_socket_flow(const struct sockaddr *local, const struct sockaddr *remote,
 		     struct engine_own_flow *ret) EC_MUST_CHECK;
 
+/* Does what is sent to this address stay on this host (AF_UNIX, 127.0.0.0/8, ::1)? Pure. */
+bool http_socket_is_local(const struct sockaddr *remote);
+
 /* Is fd the socket of this connection? False when it was closed, also when its number is another file's by now. */
 bool http_socket_has(int fd, const struct engine_own_flow *flow);
 

@@ -214,6 +214,7 @@ static int program_start(struct program *p, struct error *err)
 		.cert_pem = buf_bytes(&p->tls.client_cert),
 		.key_pem = buf_bytes(&p->tls.client_key),
 		.own_flows = p->own_flows,
+		.plaintext = p->config.plaintext,
 		.unix_path = p->config.unix_path[0] ? p->config.unix_path : NULL,
 	};
 	int r = http_client_new(&http, &p->http, err);

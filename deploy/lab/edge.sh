@@ -14,7 +14,7 @@ edge_register() {
 edge_start_sampler() {
 	local i=$1 interface=$2 api=$3
 	shift 3
-	EDGECAP_EDGE_URL=http://$api:$EDGE_PORT EDGECAP_SAMPLER_TOKEN_FILE=$RUN/secret/edge-$i \
+	EDGECAP_EDGE_URL=http://$api:$EDGE_PORT EDGECAP_PLAINTEXT=yes EDGECAP_SAMPLER_TOKEN_FILE=$RUN/secret/edge-$i \
 		EDGECAP_INTERFACES=$interface EDGECAP_SPOOL_DIR=$RUN/spool/edge-$i EDGECAP_HOST=edge-$i \
 		process_start "edge-$i" "$@" "$BIN/edgecap-sampler"
 }

@@ -264,6 +264,7 @@ class Lab:
             **self.env,
             **self._sampler_identity(name),
             "EDGECAP_EDGE_URL": self._edge_url(),
+            "EDGECAP_PLAINTEXT": "no" if self._edge_url().startswith("https:") else "yes",
             "EDGECAP_SAMPLER_TOKEN_FILE": str(token),
             "EDGECAP_INTERFACES": "up0",
             "EDGECAP_WORKERS": str(1 + number % 2),  # edge-2 has two capture threads

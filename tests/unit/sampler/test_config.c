@@ -12,7 +12,7 @@ enum { ARGS_MAX = 32 };
 /* The flags that a start needs, then those of the test (NULL at the end), which win. Returns as sampler_config_read. */
 static int read_config(const char *const *more, struct sampler_config *ret, struct error *err)
 {
-	static const char *const base[] = {"edgecap-sampler", "--edge-url=http://192.0.2.1:9000",
+	static const char *const base[] = {"edgecap-sampler", "--edge-url=https://192.0.2.1:9000",
 					   "--sampler-token=secret", "--interfaces=eth0",
 					   "--spool-dir=/var/spool/edgecap"};
 	char *argv[ARGS_MAX] = {0};
@@ -42,7 +42,7 @@ static void test_defaults(void **state)
 
 	(void)state;
 	assert_int_equal(read_config(none, &c, &err), 0);
-	assert_string_equal(c.api_url, "http://192.0.2.1:9000");
+	assert_string_equal(c.api_url, "https://192.0.2.1:9000");
 	assert_string_equal(c.unix_path, "");
 	assert_int_equal(c.interface_count, 1);
 	assert_string_equal(c.interface_names[0], "eth0");
@@ -113,6 +113,10 @@ static void test_a_wrong_setting_is_named(void **state)
 		{"--edge-url=http://u:p@host", "EDGECAP_EDGE_URL"},
 		{"--edge-url=http://host/?a=b", "EDGECAP_EDGE_URL"},
 		{"--edge-url=host:80", "EDGECAP_EDGE_URL"},
+		{"--edge-url=http://192.0.2.1:9000", "say EDGECAP_PLAINTEXT"},
+		{"--edge-url=http://[2001:db8::1]:9000", "say EDGECAP_PLAINTEXT"},
+		{"--edge-url=http://localhost.example:9000", "say EDGECAP_PLAINTEXT"},
+		{"--edge-url=http://edge.example", "say EDGECAP_PLAINTEXT"},
 		{"--edge-url=unix:/"
 		 "0123456789012345678901234567890123456789012345678901234567890123456789"
 		 "01234567890123456789012345678901234567",
@@ -184,7 +188,7 @@ static void test_a_missing_setting_is_named(void **state)
 		struct sampler_config c;
 		struct error err = {0};
 		for (size_t i = 0; i < ARRAY_LEN(required); i++)
-			(void)setenv(required[i], i == 0 ? "http://x" : "x", 1);
+			(void)setenv(required[i], i == 0 ? "https://x" : "x", 1);
 		(void)unsetenv(required[missing]);
 		assert_int_equal(settings_read(&sampler_settings, 1, argv, &s, &outcome, &err), 0);
 		assert_int_equal(sampler_config_read(s, &c, &err), EC_EINVAL);
@@ -193,6 +197,26 @@ static void test_a_missing_setting_is_named(void **state)
 	}
 	for (size_t i = 0; i < ARRAY_LEN(required); i++)
 		(void)unsetenv(required[i]);
+}
+
+/* http:// where it is certain to stay, or with the operator's word. */
+static void test_where_plaintext_is_allowed(void **state)
+{
+	static const char *const cases[][3] = {
+		{"--edge-url=http://127.0.0.1:9000"},
+		{"--edge-url=http://[::1]:9000/path"},
+		{"--edge-url=http://localhost"},
+		{"--edge-url=http://localhost:9000"},
+		{"--edge-url=http://192.0.2.1:9000", "--plaintext"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct sampler_config c;
+		struct error err = {0};
+		assert_int_equal(read_config(cases[i], &c, &err), 0);
+		assert_true(c.plaintext == (cases[i][1] != NULL));
+	}
 }
 
 /* --read needs neither a service nor a spool. */
@@ -224,6 +248,7 @@ int main(void)
 		cmocka_unit_test(test_a_wrong_setting_is_named),
 		cmocka_unit_test(test_workers),
 		cmocka_unit_test(test_a_missing_setting_is_named),
+		cmocka_unit_test(test_where_plaintext_is_allowed),
 		cmocka_unit_test(test_reading_a_file),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -345,6 +345,29 @@ static void test_close_without_a_client(void **state)
 	assert_true(closed);
 }
 
+/* Refused before a socket is made; what stays on this host is not. */
+static void test_plaintext_does_not_leave_this_host(void **state)
+{
+	static const char *const urls[] = {"http://192.0.2.1:9/", "HTTP://192.0.2.1:9/",
+					   "192.0.2.1:9", "http://[2001:db8::1]:9/"};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+		struct http_request q = {.method = "PUT",
+					 .url = urls[i],
+					 .content_type = "application/json",
+					 .connect_timeout_ms = 200,
+					 .answer_limit_bytes = 100};
+		struct outcome o = {0};
+		struct error err = {0};
+		struct http_call *call = NULL;
+		assert_int_equal(http_start(f->http, &q, on_done, &o, &call, &err), 0);
+		wait_for(f, &o);
+		assert_int_equal(o.code, EC_EPERM);
+		assert_int_equal(told_count, 0);
+	}
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -360,6 +383,7 @@ int main(void)
 		T(test_failures_have_their_codes),
 		T(test_a_stalled_request_is_given_up),
 		T(test_nobody_listens),
+		T(test_plaintext_does_not_leave_this_host),
 		T(test_a_cancelled_request_calls_nobody),
 		T(test_close_cancels_what_runs),
 		cmocka_unit_test(test_close_without_a_client),
