@@ -1,0 +1,2 @@
+-- Taken by the audit, which comes next.
+SELECT 1;

@@ -1,0 +1,2 @@
+-- Taken by the removal of captures, which comes next.
+SELECT 1;
