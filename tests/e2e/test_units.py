@@ -1,8 +1,10 @@
 """All programs in the cages of deploy/systemd's units (tests/support/under_unit.py), behind nginx: a whole job, and what the cages hold."""
 
 import json
+import os
 import re
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -98,15 +100,18 @@ print(json.dumps({
 """
 
 
+@pytest.fixture
+def open_folder():
+    """A folder that anybody may reach and write to, which pytest's own are not."""
+    with tempfile.TemporaryDirectory(prefix="edgecap-test-") as name:
+        os.chmod(name, 0o777)
+        yield Path(name)
+
+
 @pytest.mark.parametrize("kind", UNITS)
-def test_the_cage_is_there(tmp_path, kind):
+def test_the_cage_is_there(open_folder, kind):
     """What under_unit.py says it builds: without this, the tests above would show nothing."""
-    own = tmp_path / "own"
-    own.mkdir()
-    own.chmod(0o777)
-    for folder in (own, *own.parents):
-        if folder.name.startswith(("pytest-", "test_")):
-            folder.chmod(0o777)
+    own = open_folder
     command = ["/usr/bin/python3", "-B", TOP / "tests/support/under_unit.py", TOP / "deploy/systemd" / UNITS[kind],
                "--write", own, "--", "/usr/bin/python3", "-c", PROBE % (own, own)]  # fmt: skip
     done = subprocess.run([str(w) for w in command], capture_output=True, text=True, check=True)

@@ -128,7 +128,15 @@ class FrontLab(Lab):
     def access(self):
         """nginx's access log, each line a dict."""
         text = (self.dir / "nginx-log/access.log").read_text()
-        return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+        lines = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+        return [{**line, "status": int(line["status"])} for line in lines]
+
+    def access_of(self, headers):
+        """The one line of the request that these headers answered; it comes when nginx is done with the connection."""
+        wanted = headers["x-request-id"]
+        found = await_true("it is logged", 20, lambda: [line for line in self.access() if line["id"] == wanted])
+        assert len(found) == 1, found
+        return found[0]
 
     def api_paths(self):
         """Paths of all requests that an API has logged, in order."""

@@ -5,6 +5,8 @@ import os
 import secrets
 import stat
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 from api_rig import BIN, Account, Api, await_true, body
@@ -168,14 +170,18 @@ def test_certificates_are_ignored_when_nobody_asked(db, tmp_path, sampler):
         assert sync(api, sampler, *certificate("another", "FAILED"))[0] == 200
 
 
+@pytest.fixture
+def open_folder():
+    """A folder that anybody may reach, which pytest's own are not."""
+    with tempfile.TemporaryDirectory(prefix="edgecap-test-") as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
 @pytest.mark.parametrize("mode, others", [("0660", False), ("0666", True)])
-def test_the_sockets_mode_says_who_may_connect(db, tmp_path, mode, others):
+def test_the_sockets_mode_says_who_may_connect(db, open_folder, mode, others):
     """As nobody, whose groups are not the socket's."""
-    tmp_path.chmod(0o755)
-    for folder in tmp_path.parents:
-        if folder.stat().st_uid == os.getuid() and folder.name.startswith("pytest-"):
-            folder.chmod(0o755)
-    with Api(db, tmp_path, **sockets(tmp_path), EDGECAP_LISTEN_MODE=mode) as api:
+    with Api(db, open_folder, **sockets(open_folder), EDGECAP_LISTEN_MODE=mode) as api:
         path = api.addresses["tenants"].removeprefix("unix:")
         assert stat.S_IMODE(os.stat(path).st_mode) == int(mode, 8)
         dial = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
