@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from edgecap_client import job_body
-from edgecap_lab import await_true
-from front import FrontLab, read_answers
+from edgecap_lab import TOP, await_true
+from front import FrontLab, read_answers, settings_text
 from pcap_read import read_pcap
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration/api"))
@@ -306,6 +306,45 @@ def test_secrets_are_in_no_log_of_nginx(lab, done):
     for secret in tokens:
         assert secret not in access and secret not in errors
     assert tenant.account["id"] in access and "sig=" not in access and "?" not in access
+
+
+# --- deploy/nginx/render
+
+
+def render(lab, folder, *words, **changes):
+    """(exit status, stderr) of render with the lab's settings, changed; None removes one."""
+    settings = {name: value for name, value in {**lab.front_settings, **changes}.items() if value is not None}
+    path = folder / "front.conf"
+    path.write_text(settings_text(**settings))
+    done = subprocess.run([TOP / "deploy/nginx/render", *words, path, folder / "out"], capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("changes, text", [
+    ({"TENANTS_NAMES": None}, "TENANTS_NAMES is missing"), ({"TENANTS_NAME": "x"}, "no setting has the name TENANTS_NAME"),
+    ({"TENANTS_NAMES": "x; return 200"}, "cannot be"), ({"TENANTS_KEY": "/x;}"}, "cannot be"), ({"TENANTS_KEY": "key"}, "cannot be"),
+    ({"TENANTS_RATE": "0"}, "cannot be"), ({"EDGE_CLIENT_CERT": "on"}, "cannot be"), ({"EDGE_CLIENT_CA": None}, "needs EDGE_CLIENT_CA"),
+    ({"TENANTS_LISTEN": "127.0.0.1:1 127.0.0.1:2", "EDGE_LISTEN": "127.0.0.1:2"}, "are both 127.0.0.1:2"),
+    ({"TENANTS_CERTIFICATE": "/nowhere.pem"}, "nothing was written"), ({"USER": "no-such-user"}, "nothing was written"),
+])  # fmt: skip
+def test_settings_that_are_wrong_write_nothing(lab, tmp_path, changes, text):
+    status, said = render(lab, tmp_path, **changes)
+    assert status == 2 and text in said, said
+    assert not (tmp_path / "out").exists()
+
+
+def test_render_checks_writes_and_keeps(lab, tmp_path):
+    """--check writes nothing; another's nginx.conf is kept, once; what is written is what runs here."""
+    assert render(lab, tmp_path, "--check") == (0, "")
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/nginx.conf").write_text("another's\n")
+    for _ in range(2):
+        assert render(lab, tmp_path) == (0, "")
+        assert (tmp_path / "out/nginx.conf.before-edgecap").read_text() == "another's\n"
+    for path in (lab.dir / "nginx").rglob("*.conf"):
+        assert path.read_text() == (tmp_path / "out" / path.relative_to(lab.dir / "nginx")).read_text()
 
 
 def test_sockets_are_for_nginx_alone(lab):
