@@ -347,7 +347,7 @@ class Units(LintTest):
             ((self.API, "RestrictNamespaces=yes", "RestrictNamespaces=no"), "is above 1.2"),
             ((self.SAMPLER, "BoundingSet=CAP_NET_RAW", "BoundingSet=CAP_NET_RAW CAP_NET_ADMIN"), "CapabilityBoundingSet is "),
             ((self.SAMPLER, "SystemCallFilter=capset", "SystemCallFilter=~@io-event\nSystemCallFilter=capset"), "'epoll_ctl', 'epoll_pwait'"),
-            ((self.DOCUMENT, "| 1.1 |", "| 0.9 |"), "does not show that edgecap-api@.service has 1.1"),
+            ((self.DOCUMENT, "| 1.2 |", "| 0.9 |"), "does not show that edgecap-api@.service has 1.2"),
         ):  # fmt: skip
             self.bad("units.py", self.files(change), want)
         more = {**self.files(), "deploy/systemd/other.service": "[Service]\nExecStart=/bin/true\n"}
