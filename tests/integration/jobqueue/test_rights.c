@@ -474,15 +474,26 @@ static void test_a_role_above_the_policies_is_refused(void **state)
 	}
 }
 
+/* A test that failed within a transaction must not leave its locks to the next. */
+static int undo(void **state)
+{
+	struct kit *k = *state;
+
+	PQclear(PQexec(k->sql, "ROLLBACK"));
+	return 0;
+}
+
+#define TEST(f) cmocka_unit_test_teardown(f, undo)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_table_is_global_or_protected),
-		cmocka_unit_test(test_functions_that_run_as_the_owner),
-		cmocka_unit_test(test_policies_alone_keep_accounts_apart),
-		cmocka_unit_test(test_no_month_is_dropped_unseen),
-		cmocka_unit_test(test_what_each_role_is_refused),
-		cmocka_unit_test(test_a_role_above_the_policies_is_refused),
+		TEST(test_every_table_is_global_or_protected),
+		TEST(test_functions_that_run_as_the_owner),
+		TEST(test_policies_alone_keep_accounts_apart),
+		TEST(test_no_month_is_dropped_unseen),
+		TEST(test_what_each_role_is_refused),
+		TEST(test_a_role_above_the_policies_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, kit_setup, kit_teardown);
