@@ -269,12 +269,13 @@ static void test_a_list_is_not_sorted(void **state)
 
 	kit_sql(k,
 		"SET session_replication_role = replica;"
-		"INSERT INTO pcaps SELECT (jsonb_populate_record(p, jsonb_build_object("
+		"INSERT INTO pcaps SELECT r.* FROM pcaps p, generate_series(1, 20000) i,"
+		" LATERAL jsonb_populate_record(p, jsonb_build_object("
 		"  'account_id', overlay(p.account_id::text PLACING lpad(to_hex(i %% 10), 2, '0')"
 		"   FROM 1), 'submitted', p.submitted - i * interval '1 s', 'stage', 'done',"
-		"  'id', overlay(p.id::text PLACING lpad(to_hex(i), 12, '0') FROM 25)))).*"
-		" FROM pcaps p, generate_series(1, 20000) i WHERE id = '%s';"
-		"SET session_replication_role = origin; ",
+		"  'id', overlay(p.id::text PLACING lpad(to_hex(i), 12, '0') FROM 25))) r"
+		" WHERE p.id = '%s';"
+		"SET session_replication_role = origin",
 		job.id.hex);
 	kit_sql(k, "ANALYZE pcaps");
 	kit_sql(k,
@@ -514,7 +515,8 @@ static int undo(void **state)
 {
 	struct kit *k = *state;
 
-	PQclear(PQexec(k->sql, "ROLLBACK"));
+	if (PQtransactionStatus(k->sql) != PQTRANS_IDLE)
+		PQclear(PQexec(k->sql, "ROLLBACK"));
 	return 0;
 }
 
