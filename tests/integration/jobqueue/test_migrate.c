@@ -152,17 +152,18 @@ static void test_a_file_sees_every_accounts_rows(void **state)
 
 	kit_sql(k, "INSERT INTO accounts (id, name) SELECT gen_random_uuid(), 'm-' || i"
 		   " FROM generate_series(1, 3) i;"
-		   "INSERT INTO account_prefixes SELECT id, '192.0.2.0/24' FROM accounts");
+		   "INSERT INTO account_prefixes SELECT id, ('192.0.2.' || right(name, 1))::cidr"
+		   " FROM accounts");
 	make_dir(dir);
 	(void)snprintf(name, sizeof(name), "%04zu_more.sql", migrations_embedded_count + 1);
 	write_file(dir, name,
 		   bytes_of("UPDATE accounts SET running_max = 77;"
-			    "UPDATE account_prefixes SET prefix = '198.51.100.0/24';"));
+			    "UPDATE account_prefixes SET created_at = '2001-01-01';"));
 	assert_int_equal(migrate(k, dir, &migrated, &err), 0);
 	assert_int_equal(migrated.applied, 1);
 	assert_int_equal(kit_sql_i64(k, "SELECT count(*) FROM accounts JOIN account_prefixes ON"
 					" account_id = id WHERE running_max = 77"
-					" AND prefix = '198.51.100.0/24'"),
+					" AND account_prefixes.created_at = '2001-01-01'"),
 			 3);
 	kit_sql(k, "DELETE FROM accounts; DELETE FROM schema_migrations WHERE version > %zu",
 		migrations_embedded_count);
