@@ -13,7 +13,7 @@ import time
 
 import pytest
 import requests
-from api_rig import Account, Api, Wire, await_true, read_answer
+from api_rig import BIN, Account, Api, Wire, await_true, read_answer
 from contract import failure, result
 from requests.adapters import HTTPAdapter
 
@@ -277,8 +277,9 @@ def test_many_sources_take_no_memory_beyond_the_tables(gate, account):
         assert set(pool.map(from_source, range(1000))) == {401}
         before = rss_kib(gate)
         assert set(pool.map(from_source, range(1000, 4000))) == {401}
-    # of the tables' pages (3 MiB) those that were not touched yet may come
-    assert rss_kib(gate) - before < 4096
+    # of the tables' pages (3 MiB) those that were not touched yet may come; sanitizers keep what was freed
+    if not {"asan", "tsan"} & set(BIN.parts):
+        assert rss_kib(gate) - before < 4096
 
 
 CLIENT = """

@@ -192,6 +192,22 @@ def test_an_account_has_a_hundred_tokens(admin):
     admin.make(name="again")
 
 
+def test_the_hundred_are_exact_over_all_replicas(pair, db):
+    admin = Admin(pair[0], db)
+    admin.db.sql("INSERT INTO api_tokens (account_id, id, name, token_sha256, permissions) SELECT '%s', gen_random_uuid(),"
+                 " 'n' || i, sha256(gen_random_uuid()::text::bytea), '{read}' FROM generate_series(1, 90) i" % admin.account.id)  # fmt: skip
+    barrier = threading.Barrier(60)
+
+    def create(i):
+        barrier.wait()
+        body = {"name": "c%d" % i, "permissions": ["read"]}
+        return pair[i % 2].call("POST", admin.account.tokens_path(), None, admin.headers, json=body).status_code
+
+    with concurrent.futures.ThreadPoolExecutor(60) as pool:
+        assert sorted(pool.map(create, range(60))) == [200] * 8 + [409] * 52
+    assert db.sql("SELECT count(*) FROM api_tokens WHERE account_id = '%s'" % admin.account.id) == [["100"]]
+
+
 def test_revoked_tokens_are_forgotten_at_last(admin):
     admin.db.sql("INSERT INTO api_tokens (account_id, id, name, token_sha256, permissions, revoked_at) SELECT '%s',"
                  " gen_random_uuid(), 'n' || i, sha256(gen_random_uuid()::text::bytea), '{read}', now() - i * interval '1 s'"
@@ -299,6 +315,35 @@ def unix_status(path, target, token):
 
 
 # --- the last use ---
+
+
+@pytest.fixture()
+def writes(db):
+    """How often a token's row was written; counted whatever becomes of the transaction."""
+    db.sql("CREATE SEQUENCE token_writes; CREATE FUNCTION token_written() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS "
+           "$$ BEGIN PERFORM nextval('token_writes'); RETURN NULL; END $$; CREATE TRIGGER token_written AFTER UPDATE ON "
+           "api_tokens FOR EACH ROW EXECUTE FUNCTION token_written()")  # fmt: skip
+    yield lambda: int(db.sql("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM token_writes")[0][0])
+    db.sql("DROP TRIGGER token_written ON api_tokens; DROP FUNCTION token_written; DROP SEQUENCE token_writes")
+
+
+def test_many_requests_at_once_write_the_last_use_once(pair, db, writes):
+    admin = Admin(pair[0], db)
+    for _ in range(5):
+        made = admin.make()
+        for api in pair:  # the gate holds back what it does not know
+            assert admin.use(made["value"], api) == 200
+        db.sql("UPDATE api_tokens SET last_used_at = NULL WHERE id = '%s'" % made["id"])
+        before = writes()
+        barrier = threading.Barrier(32)
+
+        def use(i, value=made["value"], barrier=barrier):
+            barrier.wait()
+            return {admin.use(value, pair[i % 2]) for _ in range(5)}
+
+        with concurrent.futures.ThreadPoolExecutor(32) as pool:
+            assert set().union(*pool.map(use, range(32))) == {200}
+        assert writes() - before == 1
 
 
 def test_last_use_is_written_once_a_minute_and_by_nobody_who_has_to_wait(admin, db):
