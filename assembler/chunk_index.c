@@ -71,6 +71,32 @@ static void count_missing(struct listing *l, const struct chunk_name *name,
 	l->last = *name;
 }
 
+static size_t index_max(const struct chunk_index *index)
+{
+	return index->max ? index->max : CHUNK_INDEX_MAX;
+}
+
+/* The index is full: room for one more chunk of part is made by taking from the parts that have more than their share. False when this part has
+ * its own already. */
+static bool make_room(struct listing *l, uint32_t part)
+{
+	struct chunk *chunks = l->index->chunks;
+	size_t share = index_max(l->index) / l->a->part_count, of_part = 0, kept = 0;
+	uint32_t last = UINT32_MAX;
+
+	if (l->a->found[part].chunks > share)
+		return false;
+	for (size_t i = 0; i < l->index->count; i++) {
+		of_part = chunks[i].part == last ? of_part + 1 : 1;
+		last = chunks[i].part;
+		if (of_part <= share)
+			chunks[kept++] = chunks[i];
+	}
+	l->a->ignored_chunks += l->index->count - kept;
+	l->index->count = kept;
+	return kept < index_max(l->index);
+}
+
 static int on_entry(void *arg, const struct store_entry *entry)
 {
 	struct listing *l = arg;
@@ -87,7 +113,7 @@ static int on_entry(void *arg, const struct store_entry *entry)
 	}
 	count_missing(l, &name, &a->found[part]);
 	a->found[part].chunks++;
-	if (l->index->count == CHUNK_INDEX_MAX) {
+	if (l->index->count == index_max(l->index) && !make_room(l, part)) {
 		a->ignored_chunks++;
 		return 0;
 	}

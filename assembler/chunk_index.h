@@ -12,7 +12,11 @@
 #include "assembler/chunk_reader.h"
 #include "base/attr.h"
 
-enum { CHUNK_INDEX_MAX = 1000000 }; /* chunks of one job; more are ignored, and said so */
+enum {
+	/* chunks of one job; more are ignored, and said so. A part may have more than an equal share only of what the others leave, so that a host which
+	 * makes chunks without end shuts out its own */
+	CHUNK_INDEX_MAX = 1000000,
+};
 
 /* One readable chunk that has a packet. */
 struct chunk {
@@ -38,6 +42,7 @@ struct capture_interface {
 struct chunk_index {
 	struct chunk *chunks; /* in key order: sampler, stream, seq */
 	size_t count, cap;
+	size_t max; /* set by the caller, at least one for each part; 0: CHUNK_INDEX_MAX */
 	struct capture_interface *interfaces; /* in the order of their first chunks */
 	size_t interface_count, interface_cap;
 };
