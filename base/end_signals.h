@@ -12,6 +12,9 @@
  * closes it; they stay blocked. */
 int end_signals_open(struct error *err) EC_MUST_CHECK;
 
+/* As end_signals_open, and SIGHUP is blocked and can be read as well: the program is to look at its files again. */
+int end_signals_open_hangup(struct error *err) EC_MUST_CHECK;
+
 /* The number of one that came; 0: none. */
 int end_signals_read(int fd) EC_MUST_CHECK;
 

@@ -19,6 +19,7 @@ struct value {
 	char *text; /* owned copy; NULL: absent */
 	uint64_t number;
 	bool given;
+	const char *file;           /* from argv or the environment: where a secret was read */
 	const char *flag_text;      /* from argv */
 	const char *flag_file_text; /* from argv: --name-file */
 };
@@ -200,6 +201,7 @@ static int choose_text(const struct setting *row, struct value *value, struct er
 		return error_set(err, EC_EINVAL, "both %s and %s_FILE are set", row->name,
 				 row->name);
 	value->given = text || file;
+	value->file = file;
 	if (file)
 		return read_secret_file(row->name, file, &value->text, err);
 	if (!text)
@@ -375,6 +377,15 @@ bool settings_given(const struct settings *s, const char *name)
 	const struct setting *row = NULL;
 
 	return find(s, name, &row)->given;
+}
+
+const char *settings_file(const struct settings *s, const char *name)
+{
+	const struct setting *row = NULL;
+	const struct value *value = find(s, name, &row);
+
+	EC_ASSERT(row->kind == SETTING_SECRET);
+	return value->file;
 }
 
 const char *settings_operand(const struct settings *s, size_t i)

@@ -74,5 +74,8 @@ bool settings_bool(const struct settings *s, const char *name);
 /* True when it came from the environment or a flag rather than the default. */
 bool settings_given(const struct settings *s, const char *name);
 
+/* The file that a SETTING_SECRET was read from, borrowed; NULL when its text itself was given, or nothing. */
+const char *settings_file(const struct settings *s, const char *name);
+
 /* The i-th operand, NULL past the last. Borrowed from argv. */
 const char *settings_operand(const struct settings *s, size_t i);

@@ -190,6 +190,7 @@ int agent_new(const struct agent_config *config, struct agent **ret)
 		return EC_ENOMEM;
 	a->config = *config;
 	a->api_url = strdup(config->api_url);
+	(void)snprintf(a->token, sizeof(a->token), "%s", config->token);
 	a->parts = part_table_new();
 	if (!a->api_url || !a->parts) {
 		agent_free(a);
@@ -242,6 +243,45 @@ int agent_recover(struct agent *a, struct spool *spool, struct error *err)
 	return spool_recover(spool, &events, err);
 }
 
+/* Take the token of the file. Returns true when it is another. */
+static bool token_take(struct agent *a, struct error *err)
+{
+	char token[TOKEN_TEXT_BYTES] = "";
+	bool changed = a->config.token_file &&
+		       token_file_read(a->config.token_file, token, err) == 0 &&
+		       strcmp(token, a->token) != 0;
+
+	if (changed)
+		memcpy(a->token, token, sizeof(token));
+	explicit_bzero(token, sizeof(token));
+	return changed;
+}
+
+void agent_token_reload(struct agent *a)
+{
+	struct error err = {0};
+
+	if (!a->config.token_file)
+		log_event(LOG_WARN, "token-kept", "reason", "it came from no file", NULL);
+	else if (token_take(a, &err))
+		log_event(LOG_INFO, "token-changed", NULL);
+	else
+		log_event(err.code ? LOG_ERROR : LOG_INFO, "token-kept", "reason",
+			  err.code ? err.text : "the file has no other", NULL);
+	if (a->sync && !a->closing)
+		sync_client_news(a->sync, 0);
+}
+
+/* 401: the operator may have replaced it, and told nobody. */
+static void refused(void *arg)
+{
+	struct agent *a = arg;
+	struct error err = {0};
+
+	if (token_take(a, &err))
+		log_event(LOG_INFO, "token-changed", NULL);
+}
+
 static int sync_make(struct agent *a, struct http_client *http)
 {
 	char *url = NULL;
@@ -253,11 +293,12 @@ static int sync_make(struct agent *a, struct http_client *http)
 		.http = http,
 		.url = url,
 		.use_unix_path = a->config.api_is_unix,
-		.token = a->config.token,
+		.token = a->token,
 		.arg = a,
 		.compose = compose,
 		.apply = apply,
 		.delivered = delivered,
+		.refused = refused,
 		.settling = settling,
 	};
 	int r = sync_client_new(&config, &a->sync);
@@ -326,6 +367,7 @@ void agent_free(struct agent *a)
 	if (!a)
 		return;
 	part_table_free(a->parts);
+	explicit_bzero(a->token, sizeof(a->token));
 	free(a->api_url);
 	free(a);
 }

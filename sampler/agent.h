@@ -18,6 +18,7 @@
 struct agent;
 struct http_client;
 struct spool;
+struct token_file;
 
 enum {
 	AGENT_STOP_MS = 5000,      /* to upload and report when told to end */
@@ -31,8 +32,9 @@ struct agent_config {
 	uv_loop_t *loop;
 	const char *api_url; /* "http://host:port[/path]", no '/' at its end; copied */
 	bool api_is_unix;    /* api_url's requests go to the http client's unix socket */
-	const char *token;   /* borrowed */
-	const char *host;    /* this host's name; borrowed */
+	const char *token;   /* copied */
+	const struct token_file *token_file; /* where new ones come from; NULL: nowhere; borrowed */
+	const char *host;                    /* this host's name; borrowed */
 	size_t interface_count;
 	uint32_t workers; /* streams of each interface */
 	uint64_t
@@ -54,6 +56,10 @@ int agent_recover(struct agent *a, struct spool *spool, struct error *err) EC_MU
 
 /* Begin to talk to the service. engine, http: borrowed. Returns 0 or EC_ENOMEM. */
 int agent_start(struct agent *a, struct engine *engine, struct http_client *http) EC_MUST_CHECK;
+
+/* Look whether there is another token in its file, and use that from the next message on; what is being captured does not notice. Without a
+ * file, or when it cannot be read, the old one is kept, and the log says so. */
+void agent_token_reload(struct agent *a);
 
 typedef void (*agent_cb)(void *arg);
 

@@ -9,6 +9,7 @@
 #include "sampler/agent.h"
 #include "sampler/part_table.h"
 #include "sampler/spool_meta.h"
+#include "sampler/token_file.h"
 #include "sampler/upload.h"
 
 struct sync_client;
@@ -16,6 +17,7 @@ struct sync_client;
 struct agent {
 	struct agent_config config;
 	char *api_url;
+	char token[TOKEN_TEXT_BYTES];
 	struct engine *engine;
 	struct spool *spool;
 	struct sync_client *sync;

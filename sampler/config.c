@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "sampler/token_file.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -24,7 +25,8 @@ static const struct setting table[] = {
 	 .min = 1,
 	 .max = LIMIT_CREDENTIAL_BYTES,
 	 .optional = true,
-	 .help = "what edgecap-admin sampler create printed"},
+	 .help = "what edgecap-admin sampler create or token printed; its file is read again on "
+		 "SIGHUP"},
 	{.name = "EDGECAP_INTERFACES",
 	 .kind = SETTING_STR,
 	 .min = 1,
@@ -247,16 +249,6 @@ static int url_read(struct sampler_config *c, const char *text, struct error *er
 	return 0;
 }
 
-static int token_check(const char *token, struct error *err)
-{
-	for (const char *p = token; *p; p++) {
-		if (*p <= ' ' || *p > '~')
-			return error_set(err, EC_EINVAL,
-					 "EDGECAP_SAMPLER_TOKEN has a character that no token has");
-	}
-	return 0;
-}
-
 static int host_read(struct sampler_config *c, const char *given, struct error *err)
 {
 	if (given)
@@ -292,13 +284,15 @@ static int online_read(const struct settings *s, struct sampler_config *c, struc
 	if (r == 0)
 		r = required(s, "EDGECAP_SAMPLER_TOKEN", "", &c->token, err);
 	if (r == 0)
+		c->token_path = settings_file(s, "EDGECAP_SAMPLER_TOKEN");
+	if (r == 0)
 		r = required(s, "EDGECAP_INTERFACES", "", &interfaces, err);
 	if (r == 0)
 		r = required(s, "EDGECAP_SPOOL_DIR", "", &c->spool_dir, err);
 	if (r == 0)
 		r = url_read(c, url, err);
 	if (r == 0)
-		r = token_check(c->token, err);
+		r = token_check("EDGECAP_SAMPLER_TOKEN", c->token, err);
 	if (r == 0)
 		r = tls_read(s, c, err);
 	return r < 0 ? r : interfaces_read(c, interfaces, err);

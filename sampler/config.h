@@ -33,7 +33,8 @@ struct sampler_config {
 	char unix_path[SAMPLER_UNIX_PATH_BYTES]; /* "": none; api_url's host is then only a name */
 	bool plaintext;                          /* http:// may leave this host */
 	const char *token;
-	struct tls_paths tls; /* without ca: the system's */
+	const char *token_path; /* the file that it was read from; NULL: it was given itself */
+	struct tls_paths tls;   /* without ca: the system's */
 	/* the host */
 	char host[HOST_NAME_MAX + 1];
 	const char *user; /* NULL: privilege.h's default */

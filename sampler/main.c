@@ -26,6 +26,7 @@
 #include "sampler/spool.h"
 #include "sampler/spool_io.h"
 #include "sampler/tls_files.h"
+#include "sampler/token_file.h"
 
 enum {
 	HELD_SHARE = 4, /* at most a quarter of the engine's buffers waits for uploads */
@@ -43,6 +44,7 @@ struct program {
 	struct spool *spool;
 	struct own_flows *own_flows;
 	struct http_client *http;
+	struct token_file *token_file;
 	struct tls_files tls;
 	int exit_code;
 };
@@ -54,6 +56,7 @@ static void on_engine_closed(void *arg)
 	struct program *p = arg;
 
 	agent_free(p->agent);
+	token_file_free(p->token_file);
 	if (p->signals.data)
 		uv_close((uv_handle_t *)&p->signals, NULL);
 }
@@ -102,6 +105,10 @@ static void on_signal(uv_poll_t *handle, int status, int events)
 	(void)events;
 	if (number == 0)
 		return;
+	if (number == SIGHUP) {
+		agent_token_reload(p->agent);
+		return;
+	}
 	log_event(LOG_INFO, "stopping", "signal", end_signal_text(number), NULL);
 	agent_stop(p->agent, on_agent_stopped, p);
 }
@@ -132,6 +139,7 @@ static int agent_make(struct program *p, struct error *err)
 		.api_url = c->api_url,
 		.api_is_unix = c->unix_path[0] != '\0',
 		.token = c->token,
+		.token_file = p->token_file,
 		.host = c->host,
 		.interface_count = c->interface_count,
 		.workers = c->workers,
@@ -180,6 +188,8 @@ static int program_open(struct program *p, struct error *err)
 
 	if (r == 0)
 		r = tls_files_read(&p->config.tls, &p->tls, err);
+	if (r == 0 && p->config.token_path)
+		r = token_file_new(p->config.token_path, &p->token_file, err);
 	if (r < 0)
 		return r;
 	int dir = spool_io_prepare(p->config.spool_dir, plan.uid, plan.gid, err);
@@ -238,7 +248,7 @@ static int sample(struct program *p)
 	(void)signal(SIGPIPE, SIG_IGN);
 	/* Fixed: else malloc learns from the first freed chunk to keep such memory, for each thread that has read one from the spool. */
 	(void)mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
-	p->signals_fd = end_signals_open(&err);
+	p->signals_fd = end_signals_open_hangup(&err);
 	if (p->signals_fd < 0) {
 		(void)fprintf(stderr, "edgecap-sampler: %s\n", err.text);
 		return EXIT_FAILURE;

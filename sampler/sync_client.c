@@ -122,6 +122,8 @@ static void on_answer(void *arg, const struct error *err, const struct http_answ
 		bool refused = answer->status == 401 || answer->status == 403;
 		(void)snprintf(reason, sizeof(reason), "HTTP status %d%s", answer->status,
 			       answer->status == 403 ? " (the client certificate)" : "");
+		if (answer->status == 401)
+			c->config.refused(c->config.arg);
 		message_fail(c, m->seq, refused ? MOOD_REFUSED : MOOD_AWAY, reason);
 	}
 }

@@ -27,7 +27,7 @@ struct sync_client_config {
 	struct http_client *http; /* borrowed */
 	const char *url;          /* of the sync operation; copied */
 	bool use_unix_path;       /* http_request.use_unix_path */
-	const char *token;        /* borrowed */
+	const char *token;        /* borrowed; read for each message, so it may be replaced */
 	void *arg;
 	/* Fill all of *ret but seq and clock_us (set already), in the arena. Returns 0 or EC_ENOMEM. */
 	int (*compose)(void *arg, struct arena *a, struct sync_up *ret);
@@ -35,6 +35,8 @@ struct sync_client_config {
 	void (*apply)(void *arg, const struct sync_down *down);
 	/* Message seq reached the service. */
 	void (*delivered)(void *arg, uint64_t seq);
+	/* The service refuses the token, and is asked again in a while. */
+	void (*refused)(void *arg);
 	/* Is something that the service asked for about to be done? */
 	bool (*settling)(void *arg);
 };

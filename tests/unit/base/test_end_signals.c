@@ -28,8 +28,24 @@ static void test_signals_are_read(void **state)
 	assert_string_equal(end_signal_text(SIGINT), "SIGINT");
 }
 
+/* SIGHUP is one of them for who asks for it. */
+static void test_hangup_is_read(void **state)
+{
+	struct error err = {0};
+	(void)state;
+
+	int fd = end_signals_open_hangup(&err);
+	assert_true(fd >= 0);
+	assert_int_equal(kill(getpid(), SIGHUP), 0);
+	assert_int_equal(end_signals_read(fd), SIGHUP);
+	assert_int_equal(kill(getpid(), SIGTERM), 0);
+	assert_int_equal(end_signals_read(fd), SIGTERM);
+	assert_int_equal(close(fd), 0);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_signals_are_read)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_signals_are_read),
+					   cmocka_unit_test(test_hangup_is_read)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
