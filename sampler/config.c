@@ -87,6 +87,17 @@ static const struct setting table[] = {
 	 .optional = true,
 	 .help = "who to become once the interfaces are open (default when started as root: "
 		 "nobody)"},
+	{.name = "EDGECAP_MEMORY_MAX",
+	 .kind = SETTING_SIZE,
+	 .min = MIB,
+	 .optional = true,
+	 .help = "private memory at most; beyond it packets are dropped and counted (default: "
+		 "made of the other settings, docs/sandbox.md)"},
+	{.name = "EDGECAP_UNCONFINED",
+	 .kind = SETTING_BOOL,
+	 .fallback = "no",
+	 .help = "run although this kernel has no seccomp or no Landlock: then a sampler that is "
+		 "taken over is not held back"},
 	{.name = "EDGECAP_CA_FILE",
 	 .kind = SETTING_STR,
 	 .min = 1,
@@ -339,6 +350,8 @@ int sampler_config_read(const struct settings *s, struct sampler_config *ret, st
 		.read_path = settings_str(s, "EDGECAP_READ"),
 		.user = settings_str(s, "EDGECAP_USER"),
 		.spool_bytes = settings_u64(s, "EDGECAP_SPOOL_BYTES"),
+		.memory_max_bytes = settings_u64(s, "EDGECAP_MEMORY_MAX"),
+		.unconfined = settings_bool(s, "EDGECAP_UNCONFINED"),
 		.ring_bytes = settings_u64(s, "EDGECAP_RING_BYTES"),
 		.buffer_bytes = settings_u64(s, "EDGECAP_BUFFER_BYTES"),
 		.workers = (uint32_t)settings_u64(s, "EDGECAP_WORKERS"),

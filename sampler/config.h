@@ -40,6 +40,8 @@ struct sampler_config {
 	const char *user; /* NULL: privilege.h's default */
 	const char *spool_dir;
 	uint64_t spool_bytes;
+	uint64_t memory_max_bytes; /* 0: memory_need.h's */
+	bool unconfined;           /* run also where the kernel has no cage */
 	/* the engine */
 	size_t interface_count;
 	char interface_names[LIMIT_INTERFACES][IF_NAMESIZE];

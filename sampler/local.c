@@ -13,7 +13,9 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "sampler/cage.h"
+#include "sampler/cage_limits.h"
 #include "sampler/offline_jobs.h"
+#include "sandbox/privilege.h"
 
 enum { DESCRIPTORS_OTHER = 64 }; /* rings, loop, logs */
 
@@ -250,6 +252,23 @@ static int engine_make(struct local *l, struct error *err)
 	return r < 0 ? error_prefix(err, "EDGECAP_INTERFACES") : 0;
 }
 
+/* All files are open: none can be opened from here on, and there is no network but the rings. */
+static int cage_close(const struct local *l, const struct privilege_plan *privilege,
+		      struct error *err)
+{
+	const struct local_settings *s = l->settings;
+	struct cage_limits_settings limits = {
+		.memory_max_bytes = s->memory_max_bytes,
+		.streams = s->engine.workers * (uint32_t)s->engine.interface_count,
+		.jobs_max = (uint32_t)l->jobs.count,
+	};
+	struct cage_plan plan = {
+		.privilege = privilege, .writable = -1, .may_be_open = s->unconfined};
+	int r = cage_limits_make(&limits, &plan.limits, err);
+
+	return r < 0 ? r : cage_enter(&plan, err);
+}
+
 /* With privileges: open what needs them. Then without: the rest. */
 static int local_open(struct local *l, struct error *err)
 {
@@ -265,7 +284,7 @@ static int local_open(struct local *l, struct error *err)
 	if (r == 0)
 		r = engine_make(l, err);
 	if (r == 0)
-		r = cage_enter(&plan, err);
+		r = cage_close(l, &plan, err);
 	return r < 0 ? r : engine_start(l->engine, err);
 }
 

@@ -20,6 +20,8 @@ struct local_settings {
 	const char *jobs_path;       /* see offline_jobs.h */
 	const char *out_dir;         /* must be there */
 	const char *user;            /* see privilege_plan_make */
+	uint64_t memory_max_bytes;   /* see cage_limits.h */
+	bool unconfined;             /* see cage.h, may_be_open */
 	struct engine_config engine; /* jobs_max is as many as the file has */
 };
 

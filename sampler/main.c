@@ -16,20 +16,23 @@
 #include "base/log.h"
 #include "sampler/agent.h"
 #include "sampler/cage.h"
+#include "sampler/cage_limits.h"
 #include "sampler/config.h"
 #include "sampler/engine.h"
 #include "sampler/http_client.h"
 #include "sampler/local.h"
 #include "sampler/offline.h"
 #include "sampler/own_flows.h"
-#include "sampler/privilege.h"
 #include "sampler/spool.h"
 #include "sampler/spool_io.h"
 #include "sampler/tls_files.h"
 #include "sampler/token_file.h"
+#include "sandbox/privilege.h"
 
 enum {
 	HELD_SHARE = 4, /* at most a quarter of the engine's buffers waits for uploads */
+	/* sockets of uploads and look-ups, rings, and a few files */
+	DESCRIPTORS_MAX = 512,
 	/* memory of this size and more goes back to the system when it is freed: that of large chunks */
 	MAPPED_BYTES = 1024 * 1024,
 };
@@ -180,6 +183,29 @@ static int rings_open(struct program *p, struct error *err)
 	return r < 0 ? error_prefix(err, "EDGECAP_INTERFACES") : 0;
 }
 
+/* Nothing but the spool can be written from here on, and what we have is all that we get. */
+static int cage_close(const struct program *p, const struct privilege_plan *privilege, int spool,
+		      struct error *err)
+{
+	const struct sampler_config *c = &p->config;
+	struct cage_limits_settings limits = {
+		.memory_max_bytes = c->memory_max_bytes,
+		.file_bytes = LIMIT_CHUNK_BYTES,
+		.descriptors = DESCRIPTORS_MAX,
+		.streams = c->workers * (uint32_t)c->interface_count,
+		.jobs_max = c->jobs_max,
+	};
+	struct cage_plan plan = {
+		.privilege = privilege,
+		.calls = {.files = true, .network = true, .unix_sockets = c->unix_path[0] != '\0'},
+		.writable = spool,
+		.may_be_open = c->unconfined,
+	};
+	int r = cage_limits_make(&limits, &plan.limits, err);
+
+	return r < 0 ? r : cage_enter(&plan, err);
+}
+
 /* With privileges: open what needs them. Then without: the rest. */
 static int program_open(struct program *p, struct error *err)
 {
@@ -204,7 +230,7 @@ static int program_open(struct program *p, struct error *err)
 	if (r == 0)
 		r = rings_open(p, err);
 	if (r == 0)
-		r = cage_enter(&plan, err);
+		r = cage_close(p, &plan, dir, err);
 	if (r < 0) {
 		(void)close(dir);
 		return r;
@@ -278,7 +304,13 @@ static int sample(struct program *p)
 static int read_file(const struct sampler_config *c, struct error *err)
 {
 	struct offline_settings s = {
-		.read_path = c->read_path, .jobs_path = c->jobs_path, .out_dir = c->out_dir};
+		.read_path = c->read_path,
+		.jobs_path = c->jobs_path,
+		.out_dir = c->out_dir,
+		.caged = true,
+		.memory_max_bytes = c->memory_max_bytes,
+		.unconfined = c->unconfined,
+	};
 
 	return offline_run(&s, stdout, err);
 }
@@ -291,6 +323,8 @@ static int capture_here(const struct sampler_config *c, struct error *err)
 		.jobs_path = c->jobs_path,
 		.out_dir = c->out_dir,
 		.user = c->user,
+		.memory_max_bytes = c->memory_max_bytes,
+		.unconfined = c->unconfined,
 		.engine = engine_config_of(c, names),
 	};
 

@@ -13,6 +13,8 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "packet/sync_message.h"
+#include "sampler/cage.h"
+#include "sampler/cage_limits.h"
 #include "sampler/capture.h"
 #include "sampler/offline_jobs.h"
 #include "version.h"
@@ -36,6 +38,7 @@ struct output {
 
 struct run {
 	const struct offline_settings *settings;
+	FILE *file;
 	pcap_t *pcap;
 	uint32_t link_type;
 	struct offline_jobs jobs;
@@ -117,14 +120,40 @@ static int link_type_find(struct run *r, struct error *err)
 	}
 }
 
-static int capture_file_open(struct run *r, struct error *err)
+/* Open what is read and written, then let nothing else be opened. */
+static int files_open(struct run *r, struct error *err)
+{
+	const struct offline_settings *s = r->settings;
+	struct cage_limits_settings limits = {
+		.memory_max_bytes = s->memory_max_bytes,
+		.buffer_bytes = BUFFER_BYTES,
+		.streams = 1,
+		.jobs_max = (uint32_t)r->jobs.count,
+	};
+	struct cage_plan plan = {.calls = {.files = true}, .may_be_open = s->unconfined};
+
+	r->file = fopen(s->read_path, "re");
+	if (!r->file)
+		return error_set_errno(err, EC_EIO, errno, "cannot open %s", s->read_path);
+	AUTO_FD int out = open(s->out_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (out < 0)
+		return error_set_errno(err, EC_EIO, errno, "cannot open %s", s->out_dir);
+	if (!s->caged)
+		return 0;
+	plan.writable = out;
+	int rc = cage_limits_make(&limits, &plan.limits, err);
+	return rc < 0 ? rc : cage_enter(&plan, err);
+}
+
+static int capture_file_begin(struct run *r, struct error *err)
 {
 	char reason[PCAP_ERRBUF_SIZE] = "";
 
-	r->pcap = pcap_open_offline_with_tstamp_precision(r->settings->read_path,
-							  PCAP_TSTAMP_PRECISION_NANO, reason);
+	r->pcap = pcap_fopen_offline_with_tstamp_precision(r->file, PCAP_TSTAMP_PRECISION_NANO,
+							   reason);
 	if (!r->pcap)
-		return error_set(err, EC_EFORMAT, "%s", reason);
+		return error_set(err, EC_EFORMAT, "%s: %s", r->settings->read_path, reason);
+	r->file = NULL; /* closed with it */
 	return link_type_find(r, err);
 }
 
@@ -392,6 +421,8 @@ static void run_fini(struct run *r)
 	offline_jobs_fini(&r->jobs);
 	if (r->pcap)
 		pcap_close(r->pcap);
+	if (r->file)
+		(void)fclose(r->file);
 }
 
 int offline_run(const struct offline_settings *settings, FILE *out, struct error *err)
@@ -401,7 +432,9 @@ int offline_run(const struct offline_settings *settings, FILE *out, struct error
 	int rc = offline_jobs_load(settings->jobs_path, &r.jobs, err);
 
 	if (rc == 0)
-		rc = capture_file_open(&r, err);
+		rc = files_open(&r, err);
+	if (rc == 0)
+		rc = capture_file_begin(&r, err);
 	if (rc == 0)
 		rc = outputs_open(&r, err);
 	if (rc == 0) {

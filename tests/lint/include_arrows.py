@@ -10,10 +10,11 @@ import sources
 # Each folder and those whose headers it may use.
 ARROWS = {
     "base": (),
+    "sandbox": ("base",),
     "packet": ("base",),
     "jobqueue": ("packet", "base"),
     "storage": ("packet", "base"),
-    "sampler": ("packet", "base"),
+    "sampler": ("packet", "sandbox", "base"),
     "assembler": ("jobqueue", "storage", "packet", "base"),
     "api": ("jobqueue", "storage", "packet", "base"),
     "admin": ("jobqueue", "storage", "packet", "base"),

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PRODUCT_FOLDERS = ("base", "packet", "jobqueue", "storage", "sampler", "assembler", "api", "admin")
+PRODUCT_FOLDERS = ("base", "sandbox", "packet", "jobqueue", "storage", "sampler", "assembler", "api", "admin")
 
 # What .gitignore names, for a folder without git.
 IGNORED = {"build", ".run", ".cache", "__pycache__", ".pytest_cache"}

@@ -62,11 +62,12 @@ static void closed_check(struct engine *e)
 {
 	if (e->closing > 0)
 		return;
-	if (e->started) {
+	if (e->pipe[1] > 0)
 		(void)close(e->pipe[1]);
+	if (e->started)
 		(void)pthread_join(e->thread, NULL);
+	if (e->pipe[0] > 0)
 		(void)close(e->pipe[0]);
-	}
 	if (e->flows)
 		(void)fclose(e->flows);
 	engine_closed_cb cb = e->closed_cb;
@@ -116,6 +117,11 @@ int engine_open(uv_loop_t *loop, const struct engine_config *config,
 		engine_close(e, NULL, NULL);
 		return error_set(err, EC_ENOTFOUND, "no such interface");
 	}
+	/* not in engine_start: by then system calls are confined */
+	if (pipe(e->pipe) < 0) {
+		engine_close(e, NULL, NULL);
+		return error_set(err, EC_EIO, "no pipe");
+	}
 	*ret = e;
 	return 0;
 }
@@ -131,7 +137,7 @@ static void *sleeper(void *arg)
 
 int engine_start(struct engine *e, struct error *err)
 {
-	if (pipe(e->pipe) < 0 || pthread_create(&e->thread, NULL, sleeper, e) != 0)
+	if (pthread_create(&e->thread, NULL, sleeper, e) != 0)
 		return error_set(err, EC_EIO, "no thread");
 	e->started = true;
 	return 0;

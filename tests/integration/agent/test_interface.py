@@ -1,5 +1,6 @@
 """The whole sampler with its real engine, on a veth pair that carries its own connections as well."""
 
+import signal
 import socket
 import time
 from pathlib import Path
@@ -101,3 +102,27 @@ def test_an_interface_that_goes_away_ends_the_process(link, make_sampler):
         assert sampler.process.wait(10) == 1
         assert "event=ring-died" in sampler.log() and "event=giving-up" in sampler.log()
         sampler.process = None
+
+
+def test_an_interface_that_is_down_is_waited_for(link, make_sampler):
+    """Several threads each, one interface down for a while, the process stopped and continued: the cage lets all of that happen."""
+    with FakeApi(address=link.here) as api:
+        ip("-n", link.name, "link", "add", "other0", "type", "veth", "peer", "name", "other1")
+        ip("-n", link.name, "link", "set", "other0", "up")
+        sampler = make_sampler(link.command(REAL))
+        sampler.api = api
+        sampler.start(EDGECAP_INTERFACES="up0,other0", EDGECAP_WORKERS="5")  # the ninth thread asks for the processors
+        job = api.post(pcap(), time_limit_s=4)
+        job.prefixes = [link.prefix]
+        api.wait_state(job, "running", seconds=20)
+        ip("-n", link.name, "link", "set", "other0", "down")
+        send(link, 50)
+        time.sleep(0.5)
+        sampler.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.2)
+        sampler.process.send_signal(signal.SIGCONT)
+        ip("-n", link.name, "link", "set", "other0", "up")
+        send(link, 50)
+        api.wait_state(job, "done", seconds=20)
+        assert len([p for chunk in job.chunks.values() for p in packets(chunk)]) == 100
+        assert sampler.terminate()[0] == 0

@@ -56,7 +56,7 @@ static void world_close(struct world *w)
 
 static int world_run(struct world *w, const char *jobs, struct error *err)
 {
-	struct offline_settings s = {w->read, w->jobs, w->dir};
+	struct offline_settings s = {.read_path = w->read, .jobs_path = w->jobs, .out_dir = w->dir};
 	char *text = NULL;
 	size_t n = 0;
 

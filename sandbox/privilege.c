@@ -1,4 +1,4 @@
-#include "sampler/privilege.h"
+#include "sandbox/privilege.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +13,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { PASSWD_BYTES = 16 * 1024, STATUS_BYTES = 16 * 1024, CAPABILITIES_END = 64 };
+#include "sandbox/proc_status.h"
+
+enum { PASSWD_BYTES = 16 * 1024, CAPABILITIES_END = 64 };
 
 #ifdef __SANITIZE_ADDRESS__
 /* LeakSanitizer attaches to its own process at the end. */
@@ -124,58 +126,6 @@ int privilege_drop(const struct privilege_plan *plan, struct error *err)
 	return r;
 }
 
-/* The rest of the line that begins with name, without blanks around it; p is NULL when there is none. */
-static struct bytes line_find(struct bytes text, const char *name)
-{
-	size_t name_len = strlen(name);
-	const uint8_t *end = text.p + text.n;
-
-	for (const uint8_t *line = text.p; line < end;) {
-		const uint8_t *newline = memchr(line, '\n', (size_t)(end - line));
-		const uint8_t *stop = newline ? newline : end;
-		if ((size_t)(stop - line) >= name_len && memcmp(line, name, name_len) == 0) {
-			const uint8_t *value = line + name_len;
-			while (value < stop && (*value == ' ' || *value == '\t'))
-				value++;
-			while (stop > value && (stop[-1] == ' ' || stop[-1] == '\t'))
-				stop--;
-			return (struct bytes){value, (size_t)(stop - value)};
-		}
-		line = stop + 1;
-	}
-	return (struct bytes){0};
-}
-
-/* True when every word of value is the same as word; false when there is none. */
-static bool words_are(struct bytes value, const char *word)
-{
-	size_t len = strlen(word);
-	size_t at = 0;
-
-	while (at < value.n) {
-		if (value.n - at < len || memcmp(value.p + at, word, len) != 0)
-			return false;
-		at += len;
-		if (at < value.n && value.p[at] != '\t' && value.p[at] != ' ')
-			return false;
-		while (at < value.n && (value.p[at] == '\t' || value.p[at] == ' '))
-			at++;
-	}
-	return value.n > 0;
-}
-
-static int line_check(struct bytes status, const char *name, const char *want, struct error *err)
-{
-	struct bytes value = line_find(status, name);
-
-	if (!value.p)
-		return error_set(err, EC_EPERM, "/proc/self/status has no %s", name);
-	if (*want ? words_are(value, want) : value.n == 0)
-		return 0;
-	return error_set(err, EC_EPERM, "privileges are not gone: %s %.*s instead of \"%s\"", name,
-			 (int)(value.n < 64 ? value.n : 64), (const char *)value.p, want);
-}
-
 int privilege_status_check(const struct privilege_plan *plan, struct bytes status,
 			   struct error *err)
 {
@@ -185,18 +135,18 @@ int privilege_status_check(const struct privilege_plan *plan, struct bytes statu
 	int r = 0;
 
 	(void)snprintf(id, sizeof(id), "%u", plan->uid);
-	r = line_check(status, "Uid:", id, err);
+	r = proc_status_check(status, "Uid:", id, err);
 	(void)snprintf(id, sizeof(id), "%u", plan->gid);
 	if (r == 0)
-		r = line_check(status, "Gid:", id, err);
+		r = proc_status_check(status, "Gid:", id, err);
 	if (r == 0 && plan->change_user)
-		r = line_check(status, "Groups:", "", err);
+		r = proc_status_check(status, "Groups:", "", err);
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(empty_sets); i++)
-		r = line_check(status, empty_sets[i], none, err);
+		r = proc_status_check(status, empty_sets[i], none, err);
 	if (r == 0 && plan->empty_bounding)
-		r = line_check(status, "CapBnd:", none, err);
+		r = proc_status_check(status, "CapBnd:", none, err);
 	if (r == 0)
-		r = line_check(status, "NoNewPrivs:", "1", err);
+		r = proc_status_check(status, "NoNewPrivs:", "1", err);
 	if (r == 0 && plan->uid == 0)
 		r = error_set(err, EC_EPERM, "privileges are not gone: still user 0");
 	return r;
@@ -207,25 +157,15 @@ static int thread_check(const struct privilege_plan *plan, int tasks, const char
 			struct error *err)
 {
 	char path[64];
-	uint8_t text[STATUS_BYTES];
-	size_t n = 0;
+	uint8_t room[PROC_STATUS_BYTES];
+	struct bytes text;
 
 	(void)snprintf(path, sizeof(path), "%s/status", name);
 	AUTO_FD int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return error_set_errno(err, EC_EIO, errno, "cannot open /proc/self/task/%s", path);
-	for (;;) {
-		ssize_t got = read(fd, text + n, sizeof(text) - n);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return error_set_errno(err, EC_EIO, errno, "cannot read /proc/self/task/%s",
-					       path);
-		if (got == 0)
-			break;
-		n += (size_t)got;
-	}
-	return privilege_status_check(plan, (struct bytes){text, n}, err);
+	int r = proc_status_read(fd, room, &text, err);
+	return r < 0 ? r : privilege_status_check(plan, text, err);
 }
 
 int privilege_check(const struct privilege_plan *plan, struct error *err)

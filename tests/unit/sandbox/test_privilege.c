@@ -1,4 +1,4 @@
-#include "sampler/privilege.h"
+#include "sandbox/privilege.h"
 
 #include <errno.h>
 #include <stdio.h>
