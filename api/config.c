@@ -130,6 +130,13 @@ static const struct setting table[] = {
 	 .kind = SETTING_BOOL,
 	 .fallback = "false",
 	 .help = "let several processes listen on the same port"},
+	{.name = "EDGECAP_USER",
+	 .kind = SETTING_STR,
+	 .min = 1,
+	 .max = 64,
+	 .optional = true,
+	 .help = "started as root: who to become (default: stay, without "
+		 "root's capabilities)"},
 	{.name = "EDGECAP_LOG_LEVEL",
 	 .kind = SETTING_STR,
 	 .fallback = "info",

@@ -5,6 +5,7 @@
 
 #include "api/app.h"
 #include "api/config.h"
+#include "sandbox/daemon.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -35,12 +36,17 @@ static int serve(const struct settings *settings)
 	if (api_config_read(settings, &config, &err) < 0)
 		return fail(&err, EXIT_USAGE);
 	log_init("edgecap-api", config.log_level);
+	if (daemon_become(settings_str(settings, "EDGECAP_USER"), &err) < 0)
+		return fail(&err, EXIT_USAGE);
 	int r = uv_loop_init(&loop);
 	if (r < 0) {
 		(void)error_set(&err, EC_EIO, "cannot make a loop: %s", uv_strerror(r));
 		return fail(&err, EXIT_FAILED);
 	}
 	r = api_app_open(&app, &loop, &config, &err);
+	/* With its sockets open, and before a byte of others is read. */
+	if (r == 0 && daemon_confine(&err) < 0)
+		return fail(&err, EXIT_FAILED);
 	if (r == 0)
 		api_app_run(&app);
 	(void)uv_run(&loop, UV_RUN_DEFAULT); /* close callbacks that are left */

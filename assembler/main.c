@@ -5,6 +5,7 @@
 #include "assembler/service.h"
 #include "base/log.h"
 #include "base/settings.h"
+#include "sandbox/daemon.h"
 #include "storage/bucket_list.h"
 #include "storage/bucket_settings.h"
 #include "storage/store_settings.h"
@@ -54,6 +55,13 @@ static const struct setting table[] = {
 	 .min = 1,
 	 .max = JQ_CONNECTIONS_MAX,
 	 .help = "connections to PostgreSQL, besides the one that listens"},
+	{.name = "EDGECAP_USER",
+	 .kind = SETTING_STR,
+	 .min = 1,
+	 .max = 64,
+	 .optional = true,
+	 .help = "started as root: who to become (default: stay, without "
+		 "root's capabilities)"},
 	{.name = "EDGECAP_LOG_LEVEL",
 	 .kind = SETTING_STR,
 	 .fallback = "info",
@@ -142,6 +150,10 @@ int main(int argc, char **argv)
 	struct bucket_list *buckets = NULL;
 	size_thread_pool(config.jobs.workers);
 	int r = buckets_open(settings, &config.jobs.worker, &buckets, &err);
+	if (r == 0)
+		r = daemon_become(settings_str(settings, "EDGECAP_USER"), &err);
+	if (r == 0)
+		r = daemon_confine(&err);
 	if (r == 0)
 		r = service_run(&config, &err);
 	bucket_list_free(buckets);

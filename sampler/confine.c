@@ -192,7 +192,7 @@ void confine_filter_make(const struct confine_plan *plan, struct syscall_filter 
 		ADD(ret, unix_sockets);
 	else if (plan->network)
 		ADD(ret, no_unix_sockets);
-	syscall_filter_end(ret);
+	syscall_filter_end(ret, false);
 }
 
 int confine_process(const struct confine_plan *plan, struct error *err)

@@ -65,6 +65,14 @@ int privilege_plan_make(const char *user, struct privilege_plan *ret, struct err
 	return 0;
 }
 
+void privilege_plan_keep(struct privilege_plan *ret)
+{
+	*ret = (struct privilege_plan){.uid = geteuid(),
+				       .gid = getegid(),
+				       .keeps_root = geteuid() == 0,
+				       .empty_bounding = has_setpcap()};
+}
+
 static int bounding_empty(struct error *err)
 {
 	for (unsigned long cap = 0; cap < CAPABILITIES_END; cap++) {
@@ -87,6 +95,28 @@ static int user_change(const struct privilege_plan *plan, struct error *err)
 		return error_set_errno(err, EC_EPERM, errno, "cannot become group %u", plan->gid);
 	if (setresuid(plan->uid, plan->uid, plan->uid) < 0)
 		return error_set_errno(err, EC_EPERM, errno, "cannot become user %u", plan->uid);
+	return 0;
+}
+
+int privilege_become(const struct privilege_plan *plan, struct error *err)
+{
+	static const int kept[] = {CAP_NET_BIND_SERVICE, CAP_SETPCAP};
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	if (!plan->change_user)
+		return 0;
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		return error_set_errno(err, EC_EPERM, errno, "cannot keep capabilities");
+	int r = user_change(plan, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+		data[CAP_TO_INDEX(kept[i])].permitted |= CAP_TO_MASK(kept[i]);
+		data[CAP_TO_INDEX(kept[i])].effective |= CAP_TO_MASK(kept[i]);
+	}
+	if (syscall(SYS_capset, &header, data) < 0)
+		return error_set_errno(err, EC_EPERM, errno, "cannot drop capabilities");
 	return 0;
 }
 
@@ -121,7 +151,7 @@ int privilege_drop(const struct privilege_plan *plan, struct error *err)
 	if (prctl(PR_SET_DUMPABLE, dumpable, 0, 0, 0) < 0)
 		return error_set_errno(err, EC_EPERM, errno, "cannot clear the dumpable flag");
 	r = privilege_check(plan, err);
-	if (r == 0 && setresuid(0, 0, 0) == 0)
+	if (r == 0 && !plan->keeps_root && setresuid(0, 0, 0) == 0)
 		r = error_set(err, EC_EPERM, "could become root again");
 	return r;
 }
@@ -147,7 +177,7 @@ int privilege_status_check(const struct privilege_plan *plan, struct bytes statu
 		r = proc_status_check(status, "CapBnd:", none, err);
 	if (r == 0)
 		r = proc_status_check(status, "NoNewPrivs:", "1", err);
-	if (r == 0 && plan->uid == 0)
+	if (r == 0 && plan->uid == 0 && !plan->keeps_root)
 		r = error_set(err, EC_EPERM, "privileges are not gone: still user 0");
 	return r;
 }

@@ -23,6 +23,7 @@ enum {
 	/* of one argument; both processors are little-endian */
 	ARG_BYTES = sizeof(uint64_t),
 	HALF_BYTES = sizeof(uint32_t),
+	FOREIGN_NUMBERS = 0x40000000,
 	HALF_INSTRUCTIONS = 3, /* load, mask, compare */
 };
 
@@ -82,8 +83,12 @@ static void put_rule(struct syscall_filter *f, const struct syscall_rule *r)
 		put_half(f, offset + HALF_BYTES, (uint32_t)(c->mask >> 32),
 			 (uint32_t)(c->equal >> 32), &rest);
 	}
-	put_return(f, r->error == 0 ? SECCOMP_RET_ALLOW
-				    : SECCOMP_RET_ERRNO | (r->error & SECCOMP_RET_DATA));
+	if (r->kills)
+		put_return(f, SECCOMP_RET_KILL_PROCESS);
+	else if (r->error != 0)
+		put_return(f, SECCOMP_RET_ERRNO | (r->error & SECCOMP_RET_DATA));
+	else
+		put_return(f, SECCOMP_RET_ALLOW);
 }
 
 void syscall_filter_add(struct syscall_filter *f, const struct syscall_rule *rules, size_t count)
@@ -92,14 +97,18 @@ void syscall_filter_add(struct syscall_filter *f, const struct syscall_rule *rul
 		put_load(f, OFFSET_ARCH);
 		put(f, BPF_JMP | BPF_JEQ | BPF_K, OUR_ARCH, 1, 0);
 		put_return(f, SECCOMP_RET_KILL_PROCESS);
+		/* x32 calls say the same architecture, with other numbers */
+		put_load(f, OFFSET_NUMBER);
+		put(f, BPF_JMP | BPF_JGE | BPF_K, FOREIGN_NUMBERS, 0, 1);
+		put_return(f, SECCOMP_RET_KILL_PROCESS);
 	}
 	for (size_t i = 0; i < count; i++)
 		put_rule(f, &rules[i]);
 }
 
-void syscall_filter_end(struct syscall_filter *f)
+void syscall_filter_end(struct syscall_filter *f, bool rest_is_made)
 {
-	put_return(f, SECCOMP_RET_KILL_PROCESS);
+	put_return(f, rest_is_made ? SECCOMP_RET_ALLOW : SECCOMP_RET_KILL_PROCESS);
 }
 
 bool syscall_filter_is_built(void)

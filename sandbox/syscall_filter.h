@@ -30,6 +30,7 @@ struct syscall_check {
 struct syscall_rule {
 	uint16_t number; /* SYS_... */
 	uint16_t error;  /* 0: the call is made; else it is not, and this is its errno */
+	bool kills;      /* the process */
 	struct syscall_check checks[SYSCALL_CHECKS_MAX];
 };
 
@@ -41,8 +42,8 @@ struct syscall_filter {
 /* Append rules to a filter; the first time (n is 0) with its head. Pure. rules: borrowed for the call. Asserts that they fit. */
 void syscall_filter_add(struct syscall_filter *f, const struct syscall_rule *rules, size_t count);
 
-/* End the filter: what no rule decided kills. Pure. */
-void syscall_filter_end(struct syscall_filter *f);
+/* End the filter. Pure. rest_is_made: what no rule decided is made; else it kills. */
+void syscall_filter_end(struct syscall_filter *f, bool rest_is_made);
 
 /* Is there a filter for this build: a processor that is known, and no instrumentation (instrumented.h)? */
 bool syscall_filter_is_built(void);

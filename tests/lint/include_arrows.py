@@ -15,8 +15,8 @@ ARROWS = {
     "jobqueue": ("packet", "base"),
     "storage": ("packet", "base"),
     "sampler": ("packet", "sandbox", "base"),
-    "assembler": ("jobqueue", "storage", "packet", "base"),
-    "api": ("jobqueue", "storage", "packet", "base"),
+    "assembler": ("jobqueue", "storage", "packet", "sandbox", "base"),
+    "api": ("jobqueue", "storage", "packet", "sandbox", "base"),
     "admin": ("jobqueue", "storage", "packet", "base"),
 }
 
