@@ -9,6 +9,7 @@
 #include "sandbox/landlock.h"
 #include "sandbox/privilege.h"
 #include "sandbox/proc_status.h"
+#include "sandbox/read_only.h"
 
 /* What look-ups and TLS read, when they are needed and not before. All of /etc and not its few files: they are replaced, by DHCP for one, and a rule for a
  * file ends with it. Whom that leaves out is up to the files' modes: it is an ordinary user who reads. */
@@ -39,7 +40,38 @@ static int missing(const struct cage_plan *plan, const struct error *why, struct
 
 /* --- the parts --- */
 
-static int files_shut(const struct cage_plan *plan, bool *ret_on, struct error *err)
+/* How the file system is shut. */
+enum fence { FENCE_NONE, FENCE_LANDLOCK, FENCE_MOUNTS };
+
+static const char *fence_text(enum fence fence)
+{
+	switch (fence) {
+	case FENCE_NONE:
+		return "off";
+	case FENCE_LANDLOCK:
+		return "on";
+	case FENCE_MOUNTS:
+		break;
+	}
+	return "no, but read-only mounts";
+}
+
+/* Without Landlock, as long as there are privileges. */
+static int mounts_shut(const struct cage_plan *plan, enum fence *fence, struct error *err)
+{
+	struct error why = {0};
+
+	if (SANDBOX_INSTRUMENTED || !plan->privilege || landlock_version() > 0)
+		return 0;
+	int r = read_only_enter(plan->writable, &why);
+	if (r == EC_ENOTFOUND)
+		return 0; /* files_shut decides */
+	if (r == 0)
+		*fence = FENCE_MOUNTS;
+	return r < 0 ? error_set(err, r, "%s", why.text) : 0;
+}
+
+static int files_shut(const struct cage_plan *plan, enum fence *fence, struct error *err)
 {
 	const char *readable[READABLE_MAX];
 	struct landlock_plan files = {.readable = readable,
@@ -47,6 +79,8 @@ static int files_shut(const struct cage_plan *plan, bool *ret_on, struct error *
 				      .writable_count = plan->writable >= 0};
 	struct error why = {0};
 
+	if (*fence != FENCE_NONE)
+		return 0;
 	for (size_t i = 0; plan->calls.network && i < ARRAY_LEN(network_readable); i++)
 		readable[files.readable_count++] = network_readable[i];
 	for (size_t i = 0; i < CAGE_READABLE_MAX && plan->readable[i]; i++)
@@ -54,7 +88,8 @@ static int files_shut(const struct cage_plan *plan, bool *ret_on, struct error *
 	int r = landlock_restrict(&files, &why);
 	if (r == EC_ENOTFOUND)
 		return missing(plan, &why, err);
-	*ret_on = r == 0;
+	if (r == 0)
+		*fence = FENCE_LANDLOCK;
 	return r < 0 ? error_set(err, r, "%s", why.text) : 0;
 }
 
@@ -85,7 +120,7 @@ static int user_shut(const struct cage_plan *plan, struct error *err)
 	return 0;
 }
 
-static void tell(const struct cage_plan *plan, bool files, bool calls)
+static void tell(const struct cage_plan *plan, enum fence fence, bool calls)
 {
 	const struct privilege_plan *p = plan->privilege;
 	struct log_line l;
@@ -97,7 +132,7 @@ static void tell(const struct cage_plan *plan, bool files, bool calls)
 		log_str(&l, "bounding_set", p->empty_bounding ? "empty" : "kept");
 	}
 	log_str(&l, "seccomp", calls ? "on" : "off");
-	log_str(&l, "landlock", files ? "on" : "off");
+	log_str(&l, "landlock", fence_text(fence));
 	log_u64(&l, "memory_max", plan->limits.memory_bytes);
 	log_end(&l);
 }
@@ -105,7 +140,8 @@ static void tell(const struct cage_plan *plan, bool files, bool calls)
 int cage_enter(const struct cage_plan *plan, struct error *err)
 {
 	struct resource_limits limits = plan->limits;
-	bool files = false, calls = false;
+	enum fence fence = FENCE_NONE;
+	bool calls = false;
 	/* Before the way to it is shut. */
 	AUTO_FD int status = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
 
@@ -115,13 +151,14 @@ int cage_enter(const struct cage_plan *plan, struct error *err)
 		limits.memory_bytes = 0;
 	int r = resource_limits_set(&limits, err);
 	if (r == 0)
+		r = mounts_shut(plan, &fence, err);
+	if (r == 0)
 		r = user_shut(plan, err);
-	if (r < 0)
-		return r;
-	r = files_shut(plan, &files, err);
+	if (r == 0)
+		r = files_shut(plan, &fence, err);
 	if (r == 0)
 		r = calls_shut(plan, status, &calls, err);
 	if (r == 0)
-		tell(plan, files, calls);
+		tell(plan, fence, calls);
 	return r;
 }

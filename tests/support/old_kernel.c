@@ -1,4 +1,4 @@
-/* Preloaded: a kernel that lacks what OLD_KERNEL names, "landlock" or "seccomp", for programs that ask by syscall(2). */
+/* Preloaded: a kernel that lacks what OLD_KERNEL names, "landlock", "mounts" or "seccomp", for programs that ask by syscall(2). */
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -14,6 +14,7 @@ static int lacks(long number)
 	const char *what = getenv("OLD_KERNEL");
 
 	return what && ((number == SYS_landlock_create_ruleset && strstr(what, "landlock")) ||
+			(number == SYS_open_tree && strstr(what, "mounts")) ||
 			(number == SYS_seccomp && strstr(what, "seccomp")));
 }
 

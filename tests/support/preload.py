@@ -29,5 +29,5 @@ def violation(folder, what, after_ms=1000, paths=(), hold_ms=1000):
 
 
 def old_kernel(folder, *lacks):
-    """For a program that finds no "landlock" or no "seccomp"; see old_kernel.c."""
+    """For a program that finds no "landlock", no "mounts" or no "seccomp"; see old_kernel.c."""
     return {"LD_PRELOAD": library(folder, "old_kernel"), "OLD_KERNEL": ",".join(lacks)}
