@@ -198,6 +198,7 @@ static int cage_close(const struct program *p, const struct privilege_plan *priv
 	struct cage_plan plan = {
 		.privilege = privilege,
 		.calls = {.files = true, .network = true, .unix_sockets = c->unix_path[0] != '\0'},
+		.readable = {p->token_file ? token_file_directory(p->token_file) : NULL},
 		.writable = spool,
 		.may_be_open = c->unconfined,
 	};
