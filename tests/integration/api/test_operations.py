@@ -17,12 +17,12 @@ TENANTS = [(method, template) for method, template, _ in OPERATIONS if "{account
 
 
 def path_of(template, account_id=MISSING):
-    names = {"account_id": account_id, "pcap_id": MISSING, "ownership_id": MISSING, "object_key": "chunks/a"}
+    names = {"account_id": account_id, "pcap_id": MISSING, "ownership_id": MISSING, "token_id": MISSING, "object_key": "chunks/a"}
     return template.format(**names)
 
 
 def test_there_are_all():
-    assert len(OPERATIONS) == 10 + 2 + 2 * 3 + 1 and len(TENANTS) == 10
+    assert len(OPERATIONS) == 15 + 2 + 2 * 3 + 1 and len(TENANTS) == 15
 
 
 @pytest.mark.parametrize("method, template, listener", OPERATIONS)
@@ -105,18 +105,25 @@ def test_too_many(db, tmp_path):
 def test_a_fault_of_the_service(db, tmp_path):
     """A grant that is missing: nothing that the client could mend, and nothing of it is told."""
     account = Account(db)
+    admin = {"Authorization": "Bearer " + account.new_token("read,download,collect,admin")}
     destination = conf("bucket", endpoint="https://s3.example")
     bucket = {"destination_conf": destination, "ownership_challenge": token(account.id, MISSING, 1 << 33, destination)}
     entries = [entry(tmp_path, "https://s3.example", secret_key="secret", access_key_id="key")]
     with bucket_api(db, tmp_path, entries) as api:
-        db.sql("REVOKE SELECT, INSERT, UPDATE ON pcaps, buckets FROM edgecap_api")
+        columns = db.sql("SELECT string_agg(attname, ', ') FROM pg_attribute WHERE attrelid = 'api_tokens'::regclass AND attnum > 0"
+                         " AND has_column_privilege('edgecap_api', attrelid, attnum, 'SELECT')")[0][0]  # fmt: skip
+        db.sql("REVOKE SELECT, INSERT, UPDATE ON pcaps, buckets FROM edgecap_api; REVOKE SELECT ON api_tokens FROM edgecap_api")
         try:
             for method, template in TENANTS:
-                data = {"POST": bucket if "ownership" in template else body()}.get(method)
-                answer = api.call(method, path_of(template, account.id), account, json=data)
+                data = bucket if "ownership" in template else body()
+                if "tokens" in template:
+                    data = {"name": "a", "permissions": ["read"]}
+                data = data if method == "POST" else None
+                answer = api.call(method, path_of(template, account.id), None, admin, json=data)
                 assert failure(answer, 500, 1500)["message"] == "Internal error"
         finally:
             db.sql("GRANT SELECT, INSERT, UPDATE ON pcaps, buckets TO edgecap_api")
+            db.sql("GRANT SELECT (%s) ON api_tokens TO edgecap_api" % columns)
         result(api.call("GET", account.path("/ownership"), account))
         assert "permission denied" in api.log()
 
