@@ -347,6 +347,47 @@ def test_render_checks_writes_and_keeps(lab, tmp_path):
         assert path.read_text() == (tmp_path / "out" / path.relative_to(lab.dir / "nginx")).read_text()
 
 
+@pytest.fixture
+def ipv6_namespace():
+    """A network namespace with two addresses of one /64 and one of another; its name."""
+    name = "ecfront-%d" % os.getpid()
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
+        for address in ("2001:db8:1::1/64", "2001:db8:1::2/64", "2001:db8:2::1/64"):
+            subprocess.run(["ip", "-n", name, "addr", "add", address, "dev", "lo", "nodad"], check=True)
+        yield name
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=True)
+
+
+def test_an_ipv6_network_is_one_address(lab, tmp_path, ipv6_namespace):
+    """Two addresses of a /64 share what one may do, another network does not notice; 503 is what is let through, there is no API."""
+    inside = ["ip", "netns", "exec", ipv6_namespace]
+    (tmp_path / "run").mkdir()
+    settings = {**lab.front_settings, "TENANTS_LISTEN": "[2001:db8:1::1]:443", "EDGE_LISTEN": "[2001:db8:1::1]:8443",
+                "TENANTS_SOCKETS": "/nowhere/socket", "TENANTS_RATE": "1", "TENANTS_BURST": "1", "RUN": tmp_path / "run",
+                "STATE": tmp_path / "run", "LOG": tmp_path / "run"}  # fmt: skip
+    (tmp_path / "front.conf").write_text(settings_text(**settings))
+    subprocess.run([*inside, TOP / "deploy/nginx/render", tmp_path / "front.conf", tmp_path / "out"], check=True)
+    nginx = subprocess.Popen([*inside, "setpriv", "--pdeathsig=KILL", "/usr/sbin/nginx", "-c", tmp_path / "out/nginx.conf", "-e",
+                              tmp_path / "run/e", "-g", "daemon off;"])  # fmt: skip
+    try:
+        await_true("nginx is up", 10, lambda: (tmp_path / "run/nginx.pid").exists() and (tmp_path / "run/nginx.pid").read_text())
+
+        def ask(*sources):
+            url = ["--resolve", "localhost:443:[2001:db8:1::1]", "https://localhost/"]
+            word = [w for source in sources for w in ("--next", "-k", "-s", "-w", "\n%{http_code}\n", "--interface", source, *url)][1:]
+            done = subprocess.run([*inside, "curl", *word], capture_output=True, text=True, check=True)
+            return [int(line) for line in done.stdout.splitlines() if line.isdigit()]
+
+        assert ask("2001:db8:2::1", "2001:db8:2::1") == [503, 503]
+        assert ask("2001:db8:1::1", "2001:db8:1::2", "2001:db8:1::1", "2001:db8:1::2")[-1] == 429
+    finally:
+        nginx.terminate()
+        nginx.wait(20)
+
+
 def test_sockets_are_for_nginx_alone(lab):
     for path in (lab.dir / "front").iterdir():
         assert oct(path.stat().st_mode)[-3:] == "660" and path.stat().st_uid == os.getuid()
