@@ -35,6 +35,8 @@ void api_answer_begin(struct api_request *r, int status, const char *type, uint6
 	r->watch = NULL;
 	r->status = status;
 	r->server->stats.requests--;
+	if (status >= 400) /* a refusal is small and soon sent: it takes nobody's place */
+		api_request_release(r);
 	req->res.status = status;
 	req->res.reason = api_status_reason(status);
 	req->res.content_length = length == UINT64_MAX ? SIZE_MAX : (size_t)length;

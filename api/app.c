@@ -1,7 +1,9 @@
 #include "api/app.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "api/access_log.h"
@@ -26,6 +28,27 @@ static void observe(struct api_app *app, const struct api_exchange *x)
 }
 
 /* --- opening --- */
+
+/* A connection is a descriptor, and a file that is sent another one: without them a listener that is full would stop the others. */
+static void raise_descriptors(const struct api_config *c)
+{
+	enum { OTHERS = 256 };
+	uint64_t listeners = 1 + (uint64_t)c->has_edge + (uint64_t)c->has_ops;
+	uint64_t needed = listeners * c->connections_max + c->requests_max + OTHERS;
+	struct rlimit limit;
+	char have[24], want[24];
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+		return;
+	limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= needed)
+		return;
+	(void)snprintf(have, sizeof(have), "%" PRIu64, (uint64_t)limit.rlim_cur);
+	(void)snprintf(want, sizeof(want), "%" PRIu64, needed);
+	log_event(LOG_WARN, "few-descriptors", "limit", have, "needed", want, "text",
+		  "raise the limit of open files or lower EDGECAP_CONNECTIONS_MAX",
+		  (const char *)NULL);
+}
 
 static int open_buckets(struct api_app *app, struct error *err)
 {
@@ -86,9 +109,14 @@ static void add_listener(struct api_server_config *s, enum api_listener kind,
 		.address = *address,
 		/* a sync message is smaller than a chunk: its route has the smaller limit */
 		.body_limit_bytes = edge ? LIMIT_CHUNK_BYTES : LIMIT_BODY_BYTES,
+		.bodies_limit_bytes = edge ? LIMIT_BODIES_BYTES : LIMIT_TENANTS_BODIES_BYTES,
+		.oldest_body_yields = !edge,
 		.connections_max = c->connections_max,
+		.source_max = c->connections_per_source,
+		.head_limit_s = LIMIT_READ_S,
 		.read_limit_s = edge ? LIMIT_EDGE_READ_S : LIMIT_READ_S,
 		.forwarded = kind != API_OPS && address->is_unix && c->forwarded == FORWARDED_UNIX,
+		.admit = edge ? api_admit_edge : NULL,
 	};
 }
 
@@ -97,8 +125,10 @@ static int open_server(struct api_app *app, struct error *err)
 	const struct api_config *c = &app->config;
 	struct api_server_config s = {.app = app,
 				      .reuseport = c->reuseport,
-				      .bodies_limit_bytes = LIMIT_BODIES_BYTES,
+				      .sender_bodies_max = LIMIT_SAMPLER_BODIES,
 				      .stall_limit_s = LIMIT_WRITE_STALL_S,
+				      .write_rate_bytes = LIMIT_WRITE_RATE_BYTES,
+				      .write_window_s = LIMIT_WRITE_WINDOW_S,
 				      .dispatch = api_dispatch,
 				      .observe = observe};
 	char address[API_ADDRESS_TEXT_BYTES];
@@ -220,6 +250,7 @@ int api_app_open(struct api_app *app, uv_loop_t *loop, const struct api_config *
 		return app->signals_fd;
 	EC_ASSERT(uv_poll_init(loop, &app->signals, app->signals_fd) == 0);
 	app->signals.data = app;
+	raise_descriptors(config);
 	int r = open_services(app, err);
 	if (r == 0 && config->has_edge)
 		r = open_edge(app, err);

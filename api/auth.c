@@ -1,6 +1,7 @@
 #include "api/auth.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "api/app.h"
 #include "api/rate.h"
@@ -43,12 +44,10 @@ static void add_rate_headers(struct api_request *r, const struct api_rate_state 
 }
 
 /* A stranger's requests count for himself: nobody uses up the rate of an account that is not his. */
-static bool take_rate(struct api_request *r, const struct jq_identity *who)
+static bool take_rate(struct api_request *r, const struct id *holder)
 {
 	struct api_app *app = api_request_app(r);
-	struct id account = api_request_param_id(r, 0);
-	struct api_rate_state s = api_rate_take(
-		app->rate, who->account_member ? &account : &who->credential, uv_now(app->loop));
+	struct api_rate_state s = api_rate_take(app->rate, holder, uv_now(app->loop));
 
 	add_rate_headers(r, &s);
 	if (s.allowed)
@@ -56,6 +55,17 @@ static bool take_rate(struct api_request *r, const struct jq_identity *who)
 	api_answer_busy(r, API_TOO_MANY, s.retry_s,
 			"Too many requests: at most %u at once, then %u in %u seconds", s.limit,
 			s.limit, s.window_s);
+	return false;
+}
+
+/* Nor its places among the requests at the same time. */
+static bool take_place(struct api_request *r, enum api_share share, const struct id *holder)
+{
+	uint32_t max = api_request_app(r)->config.account_requests_max;
+
+	if (api_request_share(r, share, holder, max))
+		return true;
+	api_answer_busy(r, API_TOO_MANY, 1, "Too many requests at the same time: at most %u", max);
 	return false;
 }
 
@@ -119,7 +129,9 @@ static void on_identity(void *arg, const struct error *err, const struct jq_iden
 					.actor = who->actor,
 					.permissions = who->permissions};
 	api_request_identify(r, &identity);
-	if (!take_rate(r, who))
+	api_request_unshare(r, API_SHARE_CREDENTIAL);
+	const struct id *holder = who->account_member ? &identity.account : &who->credential;
+	if (!take_rate(r, holder) || !take_place(r, API_SHARE_ACCOUNT, holder))
 		return;
 	if (!who->account_member || (who->permissions & route->permission) != route->permission) {
 		api_answer_error(r, API_FORBIDDEN, NULL);
@@ -170,6 +182,13 @@ void api_auth_run(struct api_request *r)
 		return;
 	}
 	struct digest whole = credential_digest(&call->credential);
+	/* before the database is asked: who has a thousand requests at once waits behind himself alone */
+	char hex[DIGEST_HEX_BYTES];
+	struct id holder = {""};
+	digest_hex(&whole, hex);
+	memcpy(holder.hex, hex, ID_HEX_LEN);
+	if (!take_place(r, API_SHARE_CREDENTIAL, &holder))
+		return;
 	struct login_attempt attempt = {api_request_peer(r), &whole, uv_now(app->loop)};
 	login_gate_ask(app->logins, &attempt, &call->ticket, on_pass, call);
 }

@@ -1,20 +1,20 @@
 #include "api/conn.h"
 
-#include <errno.h>
-#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "api/admission.h"
 #include "api/envelope.h"
 #include "api/request_lib.h"
 #include "base/json.h"
 #include "base/limits.h"
 
 static const char cut_reason[] = "closed by the server";
+static const char too_many_of_sender[] =
+	"Too many bodies of this sender are being received; try again";
 static const char too_many_bodies[] = "Too many request bodies are being received; try again";
 
 static uint64_t now_ms(const struct api_conn *c)
@@ -22,26 +22,92 @@ static uint64_t now_ms(const struct api_conn *c)
 	return uv_now(c->listening->server->loop);
 }
 
-static void set_state(struct api_conn *c, enum api_conn_state state)
+/* --- what a connection does --- */
+
+static enum api_conn_kind kind_of(enum api_conn_state state)
 {
-	c->state = state;
-	c->since_ms = now_ms(c);
+	switch (state) {
+	case CONN_IDLE:
+		return CONNS_IDLE;
+	case CONN_HEAD:
+	case CONN_BODY:
+		return CONNS_READING;
+	case CONN_BUSY:
+		return CONNS_BUSY;
+	case CONN_REFUSED:
+	case CONN_CLOSED:
+		break;
+	}
+	return CONNS_REFUSED;
 }
 
-/* Count bytes of a body that is being received; false: there are too many, of all connections together. */
+/* The links stay as they are, for whoever walks along the list. */
+static void list_remove(struct api_conn *c)
+{
+	struct api_conn_list *list = &c->listening->lists[c->kind];
+
+	*(c->prev ? &c->prev->next : &list->first) = c->next;
+	*(c->next ? &c->next->prev : &list->last) = c->prev;
+}
+
+static void list_append(struct api_conn *c, enum api_conn_kind kind)
+{
+	struct api_conn_list *list = &c->listening->lists[kind];
+
+	c->kind = kind;
+	c->prev = list->last;
+	c->next = NULL;
+	*(list->last ? &list->last->next : &list->first) = c;
+	list->last = c;
+}
+
+static void set_state(struct api_conn *c, enum api_conn_state state)
+{
+	list_remove(c);
+	c->state = state;
+	c->since_ms = now_ms(c);
+	list_append(c, kind_of(state));
+}
+
+/* Without room the body that has been coming the longest makes some. */
+static bool make_body_room(struct api_conn *c)
+{
+	struct api_listening *l = c->listening;
+	struct api_conn *next = NULL;
+
+	for (struct api_conn *o = l->lists[CONNS_READING].first;
+	     o && l->bodies_bytes > l->config.bodies_limit_bytes; o = next) {
+		next = o->next;
+		/* one that is just told to go on cannot be told anything else */
+		if (o != c && o->body_bytes > 0 && !h2o_socket_is_writing(o->sock))
+			api_conn_refuse(o, API_OVERLOADED, too_many_bodies);
+	}
+	return l->bodies_bytes <= l->config.bodies_limit_bytes;
+}
+
+/* Count bytes of a body that were received; false: there are too many, of all connections together. */
 static bool account_body(struct api_conn *c, uint64_t bytes)
 {
-	struct api_server *s = c->listening->server;
+	struct api_listening *l = c->listening;
 
-	c->body_accounted += bytes;
-	s->stats.bodies_bytes += bytes;
-	return s->stats.bodies_bytes <= s->config.bodies_limit_bytes;
+	c->body_bytes += bytes;
+	l->bodies_bytes += bytes;
+	l->server->stats.bodies_bytes += bytes;
+	if (l->bodies_bytes <= l->config.bodies_limit_bytes)
+		return true;
+	return l->config.oldest_body_yields && make_body_room(c);
 }
 
 static void forget_body(struct api_conn *c)
 {
-	c->listening->server->stats.bodies_bytes -= c->body_accounted;
-	c->body_accounted = 0;
+	struct api_listening *l = c->listening;
+
+	l->bodies_bytes -= c->body_bytes;
+	l->server->stats.bodies_bytes -= c->body_bytes;
+	c->body_bytes = 0;
+	if (*c->sender.hex)
+		share_give(&l->server->senders, &c->sender);
+	c->sender = (struct id){""};
 }
 
 /* Ready for the next request. */
@@ -51,11 +117,12 @@ static void begin_idle(struct api_conn *c)
 	memset(&c->head, 0, sizeof(c->head));
 	memset(&c->chunked, 0, sizeof(c->chunked));
 	c->body_left = 0;
+	c->window_ms = 0;
 	set_state(c, CONN_IDLE);
 }
 
 /* Have the library close the connection, by the error that it understands in the phase it is in. */
-static void close_by_library(struct api_conn *c)
+void api_conn_close(struct api_conn *c)
 {
 	h2o_socket_t *sock = c->sock;
 
@@ -68,6 +135,8 @@ static void close_by_library(struct api_conn *c)
 
 /* --- refusing --- */
 
+static void on_read(h2o_socket_t *sock, const char *err);
+
 static void on_shutdown(uv_shutdown_t *req, int status)
 {
 	(void)req;
@@ -79,7 +148,7 @@ static void on_refusal_written(h2o_socket_t *sock, const char *err)
 	struct api_conn *c = sock->on_close.data;
 
 	if (err || uv_shutdown(&c->shutdown, &c->uv.stream, on_shutdown) != 0)
-		close_by_library(c);
+		api_conn_close(c);
 }
 
 static void observe_refusal(struct api_conn *c, const struct id *id, int status, size_t bytes)
@@ -110,8 +179,9 @@ static char *refusal_text(struct api_conn *c, const struct id *id, enum api_erro
 {
 	AUTO_JSON cJSON *tree = api_envelope_error(row, text, NULL);
 	AUTO_FREE char *body = json_print(tree);
-	const uint8_t *method = (const uint8_t *)c->sock->input->bytes + c->head.method.at;
-	bool head = bytes_equal((struct bytes){method, c->head.method.n}, bytes_of("HEAD"));
+	const h2o_buffer_t *in = c->sock->input;
+	/* the line need not be complete, nor right, for a client to expect no body */
+	bool head = in->size >= 5 && memcmp(in->bytes, "HEAD ", 5) == 0;
 	int status = api_error_status(row);
 	char *out = NULL;
 
@@ -121,10 +191,11 @@ static char *refusal_text(struct api_conn *c, const struct id *id, enum api_erro
 	int n = asprintf(&out,
 			 "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: close\r\n"
 			 "Content-Length: %zu\r\ncontent-type: application/json\r\n"
-			 "x-request-id: %s\r\n%s\r\n%s",
+			 "x-request-id: %s\r\n%s%s\r\n%s",
 			 status, api_status_reason(status),
 			 c->listening->context._timestamp_cache.value->rfc1123, strlen(body),
 			 id->hex, api_error_wants_retry_after(row) ? "retry-after: 1\r\n" : "",
+			 api_error_forbids_retry(row) ? "x-should-retry: false\r\n" : "",
 			 head ? "" : body);
 	if (n < 0)
 		return NULL;
@@ -132,21 +203,24 @@ static char *refusal_text(struct api_conn *c, const struct id *id, enum api_erro
 	return out;
 }
 
-/* Answer in the library's place; it has not seen the end of this request and never will. */
-static void refuse(struct api_conn *c, enum api_error row, const char *text)
+void api_conn_refuse(struct api_conn *c, enum api_error row, const char *text)
 {
 	struct id id = id_new_v4();
 	size_t body = 0;
 
 	c->refusal = refusal_text(c, &id, row, text, &body);
 	if (!c->refusal) {
-		close_by_library(c);
+		api_conn_close(c);
 		return;
 	}
 	size_t n = strlen(c->refusal);
 	observe_refusal(c, &id, api_error_status(row), n - body);
 	set_state(c, CONN_REFUSED);
 	forget_body(c);
+	/* the library has not seen the end of this request and never will: give the memory back now */
+	h2o_buffer_dispose(&c->sock->input);
+	h2o_buffer_init(&c->sock->input, &h2o_socket_buffer_prototype);
+	h2o_socket_read_start(c->sock, on_read);
 	h2o_iovec_t out = h2o_iovec_init(c->refusal, n);
 	h2o_socket_write(c->sock, &out, 1, on_refusal_written);
 }
@@ -157,59 +231,75 @@ static void refuse(struct api_conn *c, enum api_error row, const char *text)
 static bool take_body(struct api_conn *c, struct bytes in)
 {
 	uint64_t limit = c->listening->config.body_limit_bytes;
+	enum http_progress p = HTTP_MORE;
 	size_t used = 0;
 
 	if (!c->head.chunked) {
 		used = in.n < c->body_left ? in.n : (size_t)c->body_left;
 		c->body_left -= used;
-		if (c->body_left == 0)
-			set_state(c, CONN_BUSY);
+		p = c->body_left == 0 ? HTTP_DONE : HTTP_MORE;
 	} else {
-		uint64_t before = c->chunked.body_bytes;
-		enum http_progress p = http_chunked_feed(&c->chunked, in, limit, &used);
-		if (!account_body(c, c->chunked.body_bytes - before)) {
-			refuse(c, API_OVERLOADED, too_many_bodies);
-			return false;
-		}
-		if (p == HTTP_BAD) {
-			refuse(c, c->chunked.row, c->chunked.text);
-			return false;
-		}
-		if (p == HTTP_DONE)
-			set_state(c, CONN_BUSY);
+		p = http_chunked_feed(&c->chunked, in, limit, &used);
 	}
+	if (p == HTTP_BAD) {
+		api_conn_refuse(c, c->chunked.row, c->chunked.text);
+		return false;
+	}
+	if (!account_body(c, used)) {
+		api_conn_refuse(c, API_OVERLOADED, too_many_bodies);
+		return false;
+	}
+	if (p == HTTP_DONE)
+		set_state(c, CONN_BUSY);
 	if (used < in.n)
 		c->surplus = true;
 	return true;
 }
 
-/* The head is complete: make room for the body. */
-static bool begin_body(struct api_conn *c, struct bytes behind)
+/* What came behind the head. */
+static struct bytes behind_head(const struct api_conn *c)
 {
-	if (!account_body(c, c->head.content_length)) {
-		refuse(c, API_OVERLOADED, too_many_bodies);
-		return false;
-	}
+	const h2o_buffer_t *in = c->sock->input;
+
+	return (struct bytes){(const uint8_t *)in->bytes + c->head.bytes, in->size - c->head.bytes};
+}
+
+static bool begin_body(struct api_conn *c)
+{
 	c->body_left = c->head.content_length;
 	/* keep since_ms: the time limit is for the whole request */
 	c->state = CONN_BODY;
-	return take_body(c, behind);
+	return take_body(c, behind_head(c));
 }
 
+/* True when the library is to see the request: it has no part in deciding what a head is. */
 static bool take_head(struct api_conn *c)
 {
 	struct bytes in = {(const uint8_t *)c->sock->input->bytes, c->sock->input->size};
+	struct api_listening *l = c->listening;
 
-	switch (http_head_feed(&c->head, in, c->listening->config.body_limit_bytes)) {
+	switch (http_head_feed(&c->head, in, l->config.body_limit_bytes)) {
 	case HTTP_MORE:
-		return true;
+		return false;
 	case HTTP_BAD:
-		refuse(c, c->head.row, c->head.text);
+		api_conn_refuse(c, c->head.row, c->head.text);
 		return false;
 	case HTTP_DONE:
 		break;
 	}
-	return begin_body(c, (struct bytes){in.p + c->head.bytes, in.n - c->head.bytes});
+	bool whole = !c->head.chunked && behind_head(c).n >= c->head.content_length;
+	if (whole || !l->config.admit)
+		return begin_body(c);
+	h2o_socket_read_stop(c->sock);
+	if (!api_admission_begin(c))
+		api_conn_refuse(c, API_OVERLOADED, api_error_text(API_OVERLOADED));
+	return false;
+}
+
+static void pass_on(struct api_conn *c, const char *err)
+{
+	c->lib_read(c->sock, err);
+	api_conn_hook(c);
 }
 
 /* What arrived, in the place of the library's read callback. */
@@ -220,7 +310,7 @@ static void on_read(h2o_socket_t *sock, const char *err)
 
 	if (c->state == CONN_REFUSED) {
 		if (err)
-			close_by_library(c);
+			api_conn_close(c);
 		else
 			h2o_buffer_consume(&sock->input, sock->input->size);
 		return;
@@ -238,8 +328,22 @@ static void on_read(h2o_socket_t *sock, const char *err)
 	}
 	if (!pass)
 		return;
-	c->lib_read(sock, err);
-	api_conn_hook(c);
+	pass_on(c, err);
+}
+
+void api_conn_admitted(struct api_conn *c, const struct id *sender)
+{
+	struct api_server *s = c->listening->server;
+
+	if (sender && !share_take(&s->senders, sender, s->config.sender_bodies_max)) {
+		api_conn_refuse(c, API_OVERLOADED, too_many_of_sender);
+		return;
+	}
+	if (sender)
+		c->sender = *sender;
+	h2o_socket_read_start(c->sock, on_read);
+	if (begin_body(c))
+		pass_on(c, NULL);
 }
 
 /* Something was sent, in the place of the library's write callback. */
@@ -253,7 +357,7 @@ static void on_written(h2o_socket_t *sock, const char *err)
 	if (c->sock && c->state == CONN_BUSY && !c->request && !h2o_socket_is_writing(c->sock)) {
 		begin_idle(c);
 		if (c->listening->server->draining)
-			close_by_library(c);
+			api_conn_close(c);
 	}
 }
 
@@ -293,14 +397,13 @@ static void on_closed(void *data)
 	struct api_server *s = c->listening->server;
 
 	forget_body(c);
+	if (c->admission)
+		api_admission_abandon(c->admission);
+	if (*c->source.hex)
+		share_give(&c->listening->sources, &c->source);
 	c->sock = NULL;
 	c->state = CONN_CLOSED;
-	if (c->prev)
-		c->prev->next = c->next;
-	else
-		s->conns = c->next;
-	if (c->next)
-		c->next->prev = c->prev;
+	list_remove(c);
 	c->listening->connections--;
 	api_server_conn_closed(s);
 }
@@ -322,6 +425,35 @@ static void set_options(uv_tcp_t *tcp)
 				 sizeof(low_water_bytes));
 }
 
+/* Has the address too many connections already? */
+static bool source_is_full(struct api_listening *l, struct api_conn *c)
+{
+	struct sockaddr_storage ss = {0};
+	struct id source = {""};
+	int n = sizeof(ss);
+
+	if (l->config.address.is_unix || l->config.source_max == 0 ||
+	    uv_tcp_getpeername(&c->uv.tcp, (struct sockaddr *)&ss, &n) != 0 ||
+	    !share_source(&l->server->share_key, (struct sockaddr *)&ss, &source))
+		return false;
+	if (!share_take(&l->sources, &source, l->config.source_max))
+		return true;
+	c->source = source;
+	return false;
+}
+
+/* May one more connection stay? */
+static bool admit_connection(struct api_listening *l, struct api_conn *c)
+{
+	if (l->server->draining || source_is_full(l, c))
+		return false;
+	if (l->connections < l->config.connections_max || api_conns_make_room(l))
+		return true;
+	if (*c->source.hex)
+		share_give(&l->sources, &c->source);
+	return false;
+}
+
 /* Accept into c; false: the handle is closing. */
 static bool accept_stream(struct api_listening *l, struct api_conn *c)
 {
@@ -333,8 +465,7 @@ static bool accept_stream(struct api_listening *l, struct api_conn *c)
 		free(c);
 		return false;
 	}
-	bool full = l->connections >= l->config.connections_max || l->server->draining;
-	if (uv_accept(&l->handle.stream, &c->uv.stream) != 0 || full) {
+	if (uv_accept(&l->handle.stream, &c->uv.stream) != 0 || !admit_connection(l, c)) {
 		l->server->stats.refused++;
 		uv_close(&c->uv.handle, on_rejected);
 		return false;
@@ -356,10 +487,7 @@ void api_conn_accept(struct api_listening *l)
 		return;
 	l->connections++;
 	s->stats.accepted++;
-	c->next = s->conns;
-	if (s->conns)
-		s->conns->prev = c;
-	s->conns = c;
+	list_append(c, CONNS_IDLE);
 	c->sock = h2o_uv_socket_create(&c->uv.stream, on_uv_closed);
 	c->sock->on_close.cb = on_closed;
 	c->sock->on_close.data = c;
@@ -371,15 +499,6 @@ void api_conn_accept(struct api_listening *l)
 struct api_conn *api_conn_of(h2o_req_t *req)
 {
 	return req->conn->callbacks->get_socket(req->conn)->on_close.data;
-}
-
-/* True when the client has closed: nothing is read while a request waits, so we look. */
-static bool peer_is_gone(struct api_conn *c)
-{
-	char byte = 0;
-	ssize_t n = recv(h2o_socket_get_fd(c->sock), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-
-	return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
 void api_conn_answered(struct api_conn *c)
@@ -397,73 +516,13 @@ void api_conn_cut(struct api_conn *c)
 		api_request_tell(c->request, API_REQUEST_GONE);
 		return;
 	}
-	close_by_library(c);
+	api_conn_close(c);
 }
 
 void api_conn_drain(struct api_conn *c)
 {
 	if (c->state == CONN_IDLE)
-		close_by_library(c);
+		api_conn_close(c);
 	else if (c->request)
 		api_request_tell(c->request, API_REQUEST_DRAIN);
-}
-
-/* Bytes that the client has not taken: in our queue, and in the kernel's. A slow client empties the latter long
- * before the kernel asks for more. */
-static size_t unsent_bytes(struct api_conn *c)
-{
-	int queued = 0;
-
-	if (ioctl(h2o_socket_get_fd(c->sock), SIOCOUTQ, &queued) != 0 || queued < 0)
-		queued = 0;
-	return uv_stream_get_write_queue_size(&c->uv.stream) + (size_t)queued;
-}
-
-/* Has the client taken anything since the last look? */
-static void sweep_write(struct api_conn *c, uint64_t now)
-{
-	struct api_server *s = c->listening->server;
-	size_t unsent = unsent_bytes(c);
-
-	if (unsent < c->unsent) {
-		c->unsent = unsent;
-		c->progress_ms = now;
-	} else if (now - c->progress_ms >= s->config.stall_limit_s * UINT64_C(1000)) {
-		s->stats.stalled++;
-		close_by_library(c);
-	}
-}
-
-static void sweep_busy(struct api_conn *c, uint64_t now)
-{
-	if (h2o_socket_is_writing(c->sock))
-		sweep_write(c, now);
-	else if (c->request && c->request->watch && peer_is_gone(c))
-		api_conn_cut(c);
-}
-
-void api_conn_sweep(struct api_conn *c, uint64_t now_ms)
-{
-	uint64_t age_s = (now_ms - c->since_ms) / 1000;
-
-	switch (c->state) {
-	case CONN_IDLE:
-		if (age_s >= LIMIT_KEEPALIVE_S)
-			close_by_library(c);
-		break;
-	case CONN_HEAD:
-	case CONN_BODY:
-		if (age_s >= c->listening->config.read_limit_s)
-			close_by_library(c);
-		break;
-	case CONN_BUSY:
-		sweep_busy(c, now_ms);
-		break;
-	case CONN_REFUSED:
-		if (age_s >= LIMIT_LINGER_S)
-			close_by_library(c);
-		break;
-	case CONN_CLOSED:
-		break;
-	}
 }

@@ -17,6 +17,7 @@
 #include "api/http_head.h"
 #include "api/listen.h"
 #include "api/server.h"
+#include "api/share.h"
 #include "base/attr.h"
 
 enum api_conn_state {
@@ -28,12 +29,22 @@ enum api_conn_state {
 	CONN_CLOSED,  /* the socket is closing */
 };
 
+/* Open connections are in the list of what they do, in the order of since_ms; CONN_HEAD and CONN_BODY are one list. */
+enum api_conn_kind { CONNS_IDLE, CONNS_READING, CONNS_BUSY, CONNS_REFUSED, CONNS_COUNT };
+
+struct api_conn_list {
+	struct api_conn *first, *last;
+};
+
 struct api_listening {
 	struct api_server *server;
 	struct api_listener_config config;
 	union api_stream handle;
 	bool open;
 	uint32_t connections;
+	uint64_t bodies_bytes;
+	struct share sources; /* connections */
+	struct api_conn_list lists[CONNS_COUNT];
 	h2o_globalconf_t globalconf;
 	h2o_context_t context;
 	h2o_accept_ctx_t accept;
@@ -42,7 +53,8 @@ struct api_listening {
 struct api_conn {
 	union api_stream uv; /* first: freed through it */
 	struct api_listening *listening;
-	struct api_conn *prev, *next;
+	struct api_conn *prev, *next; /* in the list of kind */
+	enum api_conn_kind kind;
 	h2o_socket_t *sock; /* NULL once closed */
 	h2o_socket_cb lib_read, lib_write;
 	enum api_conn_state state;
@@ -51,10 +63,15 @@ struct api_conn {
 	struct http_head head;
 	struct http_chunked chunked;
 	uint64_t body_left;
-	uint64_t body_accounted;
-	uint64_t since_ms;    /* when the state was entered */
-	size_t unsent;        /* what the client had not taken at the last look */
-	uint64_t progress_ms; /* when it last became shorter */
+	uint64_t body_bytes;             /* received */
+	struct api_admission *admission; /* asked and not decided: nothing is read */
+	struct id sender;                /* whose share the body is in; unset: nobody's */
+	struct id source;                /* likewise the connection */
+	uint64_t since_ms;     /* when the state was entered; CONN_BODY: when its head began */
+	size_t unsent;         /* what the client had not taken at the last look */
+	uint64_t progress_ms;  /* when it last became shorter */
+	uint64_t window_ms;    /* since then the rate is measured; 0: not yet */
+	uint64_t window_taken; /* what the client had taken then, of all answers */
 	struct api_request *request;
 	char peer[API_ADDRESS_TEXT_BYTES];
 	/* refusal */
@@ -67,7 +84,10 @@ struct api_server {
 	uv_loop_t *loop;
 	struct api_server_config config;
 	struct api_listening listening[API_LISTENER_COUNT];
-	struct api_conn *conns; /* all that are open */
+	struct share senders;                 /* bodies */
+	struct share shares[API_SHARE_COUNT]; /* requests */
+	struct id share_key;
+	uint32_t peak_connections; /* since memory was last given back */
 	uv_timer_t sweep;
 	bool sweep_open;
 	struct api_server_stats stats;
@@ -90,8 +110,27 @@ void api_conn_hook(struct api_conn *c);
 /* The request on this connection was answered; closes the connection when it is doomed. */
 void api_conn_answered(struct api_conn *c);
 
-/* Look at time limits; once a second. now_ms: the loop's clock. */
-void api_conn_sweep(struct api_conn *c, uint64_t now_ms);
+/* Look at the time limits of all connections of a listener; once a second. now_ms: the loop's clock. What is idle costs nothing. */
+void api_conns_sweep(struct api_listening *l, uint64_t now_ms);
+
+/* Call f for each open connection of the server; f may close it. */
+void api_conns_each(struct api_server *s, void (*f)(struct api_conn *c));
+
+/* True while a connection is open. */
+bool api_conns_any(const struct api_server *s);
+
+/* The listener has all the connections that it may have: close one that nobody needs, the longest idle or else the one whose request
+ * has been coming the longest. Returns false when there is none. */
+bool api_conns_make_room(struct api_listening *l);
+
+/* Have the library close the connection. */
+void api_conn_close(struct api_conn *c);
+
+/* The decision about a body (admission.c). sender: NULL: nobody's share. */
+void api_conn_admitted(struct api_conn *c, const struct id *sender);
+
+/* Answer in the library's place and throw away what still comes. The connection reads, or is CONN_READING. text: copied. */
+void api_conn_refuse(struct api_conn *c, enum api_error row, const char *text);
 
 /* Close when it is idle or was refused: the drain begins. */
 void api_conn_drain(struct api_conn *c);

@@ -334,6 +334,13 @@ void pcap_serve_download(struct api_request *r)
 
 	if (!read_format(r, &format))
 		return;
+	if (!api_request_share(r, API_SHARE_DOWNLOADS, &account,
+			       app->config.account_downloads_max)) {
+		api_answer_busy(r, API_TOO_MANY, 1,
+				"Too many downloads at the same time: at most %u",
+				app->config.account_downloads_max);
+		return;
+	}
 	struct download *d = calloc(1, sizeof(*d));
 	if (!d) {
 		api_answer_error(r, API_INTERNAL, NULL);

@@ -1,10 +1,12 @@
 #include "api/edge.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/app.h"
 #include "api/edge_auth.h"
 #include "api/edge_objects.h"
+#include "api/routes.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -168,6 +170,67 @@ void api_serve_edge_object(struct api_request *r)
 	/* the URL's signature says whose chunk it is */
 	if (certificate_fits(e, r, NULL))
 		edge_object_put(r, e->config.store, e->config.signing_secret);
+}
+
+static void on_checked(void *arg, const struct jq_sampler *sampler, const struct edge_refusal *why)
+{
+	struct api_admission *a = arg;
+	if (sampler) {
+		api_admission_accept(a, &sampler->id);
+		return;
+	}
+	if (why->reason)
+		log_event(LOG_WARN, "login-failed", "listener", api_listener_text(API_EDGE),
+			  "reason", why->reason, (const char *)NULL);
+	api_admission_refuse(a, why->row, why->text);
+}
+
+static void admit_sync(struct edge *e, struct api_admission *a)
+{
+	struct edge_attempt attempt = {.peer = api_admission_peer(a),
+				       .now_ms = uv_now(e->config.loop)};
+	attempt.authorization.count =
+		api_admission_header(a, "authorization", &attempt.authorization.value);
+	if (attempt.peer)
+		edge_auth_check(e->auth, &attempt, on_checked, a);
+	else
+		api_admission_refuse(a, API_MALFORMED, NULL);
+}
+
+/* A chunk counts for the sampler that its URL was signed for. */
+static void admit_object(struct edge *e, struct api_admission *a)
+{
+	struct edge_object object;
+	enum api_error row = API_INTERNAL;
+	const char *text = NULL;
+	if (edge_object_verify(api_admission_target(a), e->config.signing_secret, &object, &row,
+			       &text))
+		api_admission_refuse(a, row, text);
+	else
+		api_admission_accept(a, &object.sampler);
+}
+
+void api_admit_edge(struct api_admission *a)
+{
+	struct edge *e = api_admission_app(a)->edge;
+	struct bytes target = api_admission_target(a), path = target;
+	const uint8_t *mark = memchr(target.p, '?', target.n);
+	struct api_match_result found;
+	if (mark)
+		path.n = (size_t)(mark - target.p);
+	enum api_match match = api_route_find(api_routes, api_routes_count, API_EDGE,
+					      api_admission_method(a), path, &found);
+	if (!e) { /* the end of the drain */
+		api_admission_refuse(a, API_OVERLOADED, NULL);
+	} else if (match == API_MATCH_NONE) {
+		api_admission_refuse(a, API_NO_ROUTE, NULL);
+	} else if (match == API_MATCH && found.route->handler == api_serve_edge_sync) {
+		admit_sync(e, a);
+	} else if (match == API_MATCH && found.route->handler == api_serve_edge_object) {
+		admit_object(e, a);
+	} else {
+		api_admission_refuse(a, API_TOO_LARGE, "No request body is taken here");
+	}
 }
 
 void edge_stats_get(const struct edge *e, struct edge_stats *ret)

@@ -6,6 +6,7 @@
 
 #include <uv.h>
 
+#include "api/admission.h"
 #include "api/board.h"
 #include "api/client_cert.h"
 #include "api/edge_queue.h"
@@ -44,6 +45,9 @@ void api_serve_edge_sync(struct api_request *r);
 
 /* PUT /edge/v1/objects/{rest}. */
 void api_serve_edge_object(struct api_request *r);
+
+/* Who may send a body to the samplers' listener: whoever has a sampler's token, or a signed URL. */
+void api_admit_edge(struct api_admission *a);
 
 struct edge_stats {
 	struct board_stats board;

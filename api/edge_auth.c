@@ -25,6 +25,8 @@ struct edge_auth {
 	struct id_map entries;
 	uint64_t generation; /* rises when the memory is emptied */
 	uint64_t old_tokens; /* requests with a token that was replaced */
+	uint32_t lookups;    /* under way */
+	bool closed;         /* freed with the last of them */
 };
 
 uint64_t edge_auth_old_tokens(const struct edge_auth *a)
@@ -35,11 +37,17 @@ uint64_t edge_auth_old_tokens(const struct edge_auth *a)
 /* A look-up under way. */
 struct lookup {
 	struct edge_auth *auth;
-	struct api_request *request;
 	struct digest token;
 	uint64_t generation; /* when it began */
 	uint64_t now_ms;
 	struct login_ticket ticket;
+	edge_check_cb cb;
+	void *arg;
+};
+
+/* A request that waits for it; in the request's arena. */
+struct asker {
+	struct api_request *request;
 	edge_auth_cb cb;
 	void *arg;
 };
@@ -77,7 +85,9 @@ void edge_auth_free(struct edge_auth *a)
 	if (!a)
 		return;
 	edge_auth_flush(a);
-	free(a);
+	a->closed = true;
+	if (a->lookups == 0)
+		free(a);
 }
 
 /* Remember a token that was right. Without memory it is looked up again next time. */
@@ -107,36 +117,66 @@ static void identify(struct api_request *r, const struct jq_sampler *sampler)
 	api_request_identify(r, &identity);
 }
 
+/* The last that happens to a look-up. */
+static void finish(struct lookup *l, const struct jq_sampler *sampler,
+		   const struct edge_refusal *why)
+{
+	struct edge_auth *a = l->auth;
+	l->cb(l->arg, sampler, why);
+	free(l);
+	if (--a->lookups == 0 && a->closed)
+		free(a);
+}
+
+static void turn_away(struct lookup *l, enum login_pass pass, uint32_t retry_s, const char *reason)
+{
+	struct edge_refusal why = {.row = API_OVERLOADED, .reason = reason};
+	switch (pass) {
+	case LOGIN_LOOK_UP:
+		EC_ASSERT(false);
+	case LOGIN_WRONG:
+		why.row = API_UNAUTHENTICATED;
+		break;
+	case LOGIN_REFUSED:
+		why.row = API_TOO_MANY;
+		why.text = "Too many failed logins from your address";
+		why.retry_s = retry_s;
+		break;
+	case LOGIN_AWAY:
+		why.text = "The database is not available; try again";
+		break;
+	}
+	finish(l, NULL, &why);
+}
+
 static void on_sampler(void *arg, const struct error *err, const struct jq_sampler *sampler)
 {
 	struct lookup *l = arg;
+	struct edge_auth *a = l->auth;
 	enum login_result result = api_auth_result(err);
-	login_gate_report(l->auth->logins, &l->ticket, result, l->now_ms);
-	if (sampler) {
+	login_gate_report(a->logins, &l->ticket, result, l->now_ms);
+	if (a->closed) {
+		turn_away(l, LOGIN_AWAY, 0, NULL);
+	} else if (sampler) {
 		if (sampler->old_token)
-			l->auth->old_tokens++;
-		else if (l->generation == l->auth->generation)
+			a->old_tokens++;
+		else if (l->generation == a->generation)
 			entry_remember(l, sampler);
-		identify(l->request, sampler);
-		l->cb(l->arg, l->request, sampler);
+		finish(l, sampler, NULL);
 	} else if (result == LOGIN_WAS_WRONG) {
-		api_auth_log_failure(l->request, err->text);
-		api_auth_turn_away(l->request, LOGIN_WRONG, 0);
+		turn_away(l, LOGIN_WRONG, 0, err->text);
 	} else {
-		api_auth_turn_away(l->request, LOGIN_AWAY, 0);
+		turn_away(l, LOGIN_AWAY, 0, NULL);
 	}
-	free(l);
 }
 
 static void on_pass(void *arg, enum login_pass pass, uint32_t retry_s)
 {
 	struct lookup *l = arg;
-	if (pass == LOGIN_LOOK_UP) {
+	if (pass == LOGIN_LOOK_UP)
 		jq_auth_sampler(l->auth->jq, &l->token, on_sampler, l);
-		return;
-	}
-	api_auth_turn_away(l->request, pass, retry_s);
-	free(l);
+	else
+		turn_away(l, pass, retry_s, NULL);
 }
 
 /* A sampler's token is another credential than a tenant's with the same text. */
@@ -150,53 +190,87 @@ static struct digest credential_of(const struct digest *token)
 }
 
 /* The token of "Bearer <token>". Returns 0, EC_ENOTFOUND (no header) or EC_EFORMAT. */
-static int bearer_token(const struct api_request *r, struct bytes *ret)
+static int bearer_token(const struct credential_header *header, struct bytes *ret)
 {
 	static const char scheme[] = "Bearer ";
-	struct bytes value;
-	size_t count = api_request_header(r, "authorization", &value);
-	if (count == 0)
+	struct bytes value = header->value;
+	if (header->count == 0)
 		return EC_ENOTFOUND;
 	size_t n = sizeof(scheme) - 1;
-	if (count > 1 || value.n <= n || value.n - n > LIMIT_CREDENTIAL_BYTES ||
+	if (header->count > 1 || value.n <= n || value.n - n > LIMIT_CREDENTIAL_BYTES ||
 	    strncasecmp((const char *)value.p, scheme, n) != 0)
 		return EC_EFORMAT;
 	*ret = (struct bytes){value.p + n, value.n - n};
 	return 0;
 }
 
-void edge_auth_request(struct edge_auth *a, struct api_request *r, uint64_t now_ms, edge_auth_cb cb,
-		       void *arg)
+void edge_auth_check(struct edge_auth *a, const struct edge_attempt *attempt, edge_check_cb cb,
+		     void *arg)
 {
 	struct bytes token;
-	int rc = bearer_token(r, &token);
+	int rc = bearer_token(&attempt->authorization, &token);
 	if (rc) {
-		api_answer_error(r, rc == EC_ENOTFOUND ? API_NO_CREDENTIALS : API_MALFORMED,
-				 rc == EC_ENOTFOUND ? "Authorization is required" : NULL);
+		struct edge_refusal why = {.row = API_MALFORMED};
+		if (rc == EC_ENOTFOUND)
+			why = (struct edge_refusal){.row = API_NO_CREDENTIALS,
+						    .text = "Authorization is required"};
+		cb(arg, NULL, &why);
 		return;
 	}
 	struct digest digest = digest_sha256(token);
 	struct id key = key_of(&digest);
 	const struct entry *e = id_map_get(&a->entries, &key);
-	if (e && now_ms < e->until_ms && digest_equal(&e->token, &digest, sizeof(digest))) {
+	if (e && attempt->now_ms < e->until_ms &&
+	    digest_equal(&e->token, &digest, sizeof(digest))) {
 		struct jq_sampler sampler = {.id = e->id, .name = e->name, .colo = e->colo};
-		identify(r, &sampler);
-		cb(arg, r, &sampler);
+		cb(arg, &sampler, NULL);
 		return;
 	}
 	struct lookup *l = calloc(1, sizeof(*l));
 	if (!l) {
-		api_answer_busy(r, API_OVERLOADED, 1, NULL);
+		cb(arg, NULL, &(struct edge_refusal){.row = API_OVERLOADED});
 		return;
 	}
 	*l = (struct lookup){.auth = a,
-			     .request = r,
 			     .token = digest,
 			     .generation = a->generation,
-			     .now_ms = now_ms,
+			     .now_ms = attempt->now_ms,
 			     .cb = cb,
 			     .arg = arg};
+	a->lookups++;
 	struct digest credential = credential_of(&digest);
-	struct login_attempt attempt = {api_request_peer(r), &credential, now_ms};
-	login_gate_ask(a->logins, &attempt, &l->ticket, on_pass, l);
+	struct login_attempt login = {attempt->peer, &credential, attempt->now_ms};
+	login_gate_ask(a->logins, &login, &l->ticket, on_pass, l);
+}
+
+static void on_checked(void *arg, const struct jq_sampler *sampler, const struct edge_refusal *why)
+{
+	struct asker *asker = arg;
+	struct api_request *r = asker->request;
+	if (sampler) {
+		identify(r, sampler);
+		asker->cb(asker->arg, r, sampler);
+		return;
+	}
+	if (why->reason)
+		api_auth_log_failure(r, why->reason);
+	if (why->retry_s > 0)
+		api_answer_busy(r, why->row, why->retry_s, why->text ? "%s" : NULL, why->text);
+	else
+		api_answer_error(r, why->row, why->text ? "%s" : NULL, why->text);
+}
+
+void edge_auth_request(struct edge_auth *a, struct api_request *r, uint64_t now_ms, edge_auth_cb cb,
+		       void *arg)
+{
+	struct edge_attempt attempt = {.peer = api_request_peer(r), .now_ms = now_ms};
+	struct asker *asker = arena_alloc(api_request_arena(r), sizeof(*asker));
+	if (!asker) {
+		api_answer_error(r, API_OVERLOADED, NULL);
+		return;
+	}
+	*asker = (struct asker){r, cb, arg};
+	attempt.authorization.count =
+		api_request_header(r, "authorization", &attempt.authorization.value);
+	edge_auth_check(a, &attempt, on_checked, asker);
 }

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "api/credential.h"
 #include "api/login_gate.h"
 #include "api/request.h"
 #include "base/attr.h"
@@ -19,8 +20,32 @@ struct edge_auth;
 /* An empty memory over jq and logins (both borrowed). NULL without memory. Free with edge_auth_free. */
 struct edge_auth *edge_auth_new(struct jq *jq, struct login_gate *logins) EC_MUST_CHECK;
 
-/* Free; accepts NULL. No edge_auth_request may be under way. */
+/* Free; accepts NULL. What is under way is not lost: it ends with API_OVERLOADED. */
 void edge_auth_free(struct edge_auth *a);
+
+/* Why there is none. Texts are static, but for reason. */
+struct edge_refusal {
+	enum api_error row;
+	const char *text;   /* NULL: the row's */
+	const char *reason; /* for the log, of a failed login; else NULL. Borrowed for the call */
+	uint32_t retry_s;   /* 0: not known */
+};
+
+/* sampler: borrowed for the call; NULL: why says why. */
+typedef void (*edge_check_cb)(void *arg, const struct jq_sampler *sampler,
+			      const struct edge_refusal *why);
+
+/* Who asks. */
+struct edge_attempt {
+	struct credential_header authorization;
+	const char *peer;
+	uint64_t now_ms; /* uv_now */
+};
+
+/* Find whose token it is; cb is called once, at once or later. Rows: API_NO_CREDENTIALS, API_MALFORMED, API_UNAUTHENTICATED,
+ * API_TOO_MANY (failed logins), API_OVERLOADED (the database is away). attempt: borrowed for the call. */
+void edge_auth_check(struct edge_auth *a, const struct edge_attempt *attempt, edge_check_cb cb,
+		     void *arg);
 
 /* sampler: borrowed for the call. */
 typedef void (*edge_auth_cb)(void *arg, struct api_request *r, const struct jq_sampler *sampler);

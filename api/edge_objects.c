@@ -25,32 +25,44 @@ static void on_put(void *arg, const struct error *err, const struct store_info *
 	}
 }
 
-void edge_object_put(struct api_request *r, struct store *store, struct bytes secret)
+int edge_object_verify(struct bytes target, struct bytes secret, struct edge_object *ret,
+		       enum api_error *ret_row, const char **ret_text)
 {
 	struct error err = {0};
-	char key[STORE_KEY_MAX + 1];
-	uint64_t max_bytes = 0;
 	struct chunk_name chunk;
-	int rc = signed_url_verify(secret, api_request_target(r), clock_wall_now_us() / 1000000,
-				   key, &max_bytes, &err);
+	int rc = signed_url_verify(secret, target, clock_wall_now_us() / 1000000, ret->key,
+				   &ret->max_bytes, &err);
+	*ret_text = NULL;
 	if (rc == EC_EGONE) {
-		api_answer_error(r, API_EXPIRED, "The upload URL has expired");
-		return;
+		*ret_row = API_EXPIRED;
+		*ret_text = "The upload URL has expired";
+	} else if (rc == EC_EPERM) {
+		*ret_row = API_FORBIDDEN;
+		*ret_text = "The upload URL's signature is wrong";
+	} else if (rc || chunk_name_parse(bytes_of(ret->key), &chunk)) {
+		*ret_row = API_NO_ROUTE;
+		rc = EC_EFORMAT;
+	} else {
+		ret->sampler = chunk.sampler;
 	}
-	if (rc == EC_EPERM) {
-		api_answer_error(r, API_FORBIDDEN, "The upload URL's signature is wrong");
-		return;
-	}
-	if (rc || chunk_name_parse(bytes_of(key), &chunk)) {
-		api_answer_error(r, API_NO_ROUTE, NULL);
-		return;
-	}
+	return rc;
+}
+
+void edge_object_put(struct api_request *r, struct store *store, struct bytes secret)
+{
+	struct edge_object object;
 	struct bytes body = api_request_body(r);
-	if (body.n > max_bytes) {
-		api_answer_error(r, API_TOO_LARGE,
-				 "The upload URL allows %" PRIu64 " bytes, got %zu", max_bytes,
-				 body.n);
+	enum api_error row = API_INTERNAL;
+	const char *text = NULL;
+	if (edge_object_verify(api_request_target(r), secret, &object, &row, &text)) {
+		api_answer_error(r, row, text ? "%s" : NULL, text);
 		return;
 	}
-	store_put(store, key, body, on_put, r);
+	if (body.n > object.max_bytes) {
+		api_answer_error(r, API_TOO_LARGE,
+				 "The upload URL allows %" PRIu64 " bytes, got %zu",
+				 object.max_bytes, body.n);
+		return;
+	}
+	store_put(store, object.key, body, on_put, r);
 }

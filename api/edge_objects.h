@@ -10,6 +10,17 @@
 #include "base/bytes.h"
 #include "storage/store.h"
 
+struct edge_object {
+	char key[STORE_KEY_MAX + 1];
+	uint64_t max_bytes;
+	struct id sampler; /* whose chunk it is */
+};
+
+/* What a signed target allows now. secret: the signing secret; empty refuses everything. Returns 0, or a code (signed_url_verify) with the
+ * row of the answer and its text (static; NULL: the row's). */
+int edge_object_verify(struct bytes target, struct bytes secret, struct edge_object *ret,
+		       enum api_error *ret_row, const char **ret_text) EC_MUST_CHECK;
+
 /* Store the body of r under the key of its URL; answers r now or later. store: borrowed until the answer. secret: the signing
  * secret; empty refuses everything. */
 void edge_object_put(struct api_request *r, struct store *store, struct bytes secret);

@@ -217,3 +217,25 @@ enum http_progress http_head_feed(struct http_head *h, struct bytes input,
 		return bad(h, API_MALFORMED, "The request path is longer than 2048 bytes");
 	return HTTP_MORE;
 }
+
+size_t http_head_value(struct bytes head, const char *name, struct bytes *ret)
+{
+	struct bytes first = {NULL, 0};
+	size_t count = 0, at = 0;
+
+	while (at < head.n) {
+		const uint8_t *end = memchr(head.p + at, '\r', head.n - at);
+		struct bytes line = {head.p + at, end ? (size_t)(end - head.p) - at : head.n - at};
+		const uint8_t *colon = line.n > 0 ? memchr(line.p, ':', line.n) : NULL;
+		at += line.n + 2; /* CR LF */
+		/* no name has a blank: so the request line is none */
+		if (!colon || !is_name((struct bytes){line.p, (size_t)(colon - line.p)}, name))
+			continue;
+		if (count++ == 0)
+			first = trim(
+				(struct bytes){colon + 1, line.n - (size_t)(colon - line.p) - 1});
+	}
+	if (ret)
+		*ret = first;
+	return count;
+}

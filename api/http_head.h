@@ -48,3 +48,7 @@ struct http_head {
  * request line itself was right. */
 enum http_progress http_head_feed(struct http_head *h, struct bytes input,
 				  uint64_t body_limit_bytes);
+
+/* Value of a header of a head that was HTTP_DONE, without blanks around it. head: its h->bytes bytes. name: lower case. ret may be
+ * NULL. Returns how often it occurs: 0 (ret is empty), 1, or more (ret is the first). */
+size_t http_head_value(struct bytes head, const char *name, struct bytes *ret);

@@ -221,8 +221,10 @@ void api_metrics_put_server(const struct api_server_stats *s, struct buf *out)
 		s->accepted);
 	put_one(out, "edgecap_api_connections_refused_total", "counter",
 		"Connections closed at once because there were too many.", s->refused);
+	put_one(out, "edgecap_api_connections_yielded_total", "counter",
+		"Connections closed to make room for others.", s->yielded);
 	put_one(out, "edgecap_api_connections_stalled_total", "counter",
-		"Connections closed because the client did not read.", s->stalled);
+		"Connections closed because the client did not read, or hardly.", s->stalled);
 }
 
 void api_metrics_put_jq(const struct jq_stats *s, bool ready, struct buf *out)

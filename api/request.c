@@ -40,6 +40,15 @@ static void report(struct api_request *r)
 		s->config.observe(s->config.app, &x);
 }
 
+void api_request_release(struct api_request *r)
+{
+	if (r->metered)
+		r->server->stats.metered--;
+	r->metered = false;
+	for (unsigned i = 0; i < API_SHARE_COUNT; i++)
+		api_request_unshare(r, (enum api_share)i);
+}
+
 /* The library has let go of its request: the answer was sent, or the connection is closed. */
 static void on_released(void *slot)
 {
@@ -50,8 +59,7 @@ static void on_released(void *slot)
 	report(r);
 	api_stream_released(r, r->req->timestamps.response_end_at.tv_sec != 0);
 	r->conn->request = NULL;
-	if (r->metered)
-		r->server->stats.metered--;
+	api_request_release(r);
 	arena_fini(&r->arena);
 	free(r->body);
 	free(r);
@@ -232,6 +240,23 @@ uint32_t api_request_meter(struct api_request *r)
 	EC_ASSERT(!r->metered);
 	r->metered = true;
 	return ++r->server->stats.metered;
+}
+
+bool api_request_share(struct api_request *r, enum api_share share, const struct id *holder,
+		       uint32_t max)
+{
+	EC_ASSERT(!*r->holders[share].hex);
+	if (!share_take(&r->server->shares[share], holder, max))
+		return false;
+	r->holders[share] = *holder;
+	return true;
+}
+
+void api_request_unshare(struct api_request *r, enum api_share share)
+{
+	if (*r->holders[share].hex)
+		share_give(&r->server->shares[share], &r->holders[share]);
+	r->holders[share] = (struct id){""};
 }
 
 void api_request_identify(struct api_request *r, const struct api_identity *identity)

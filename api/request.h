@@ -84,6 +84,23 @@ int64_t api_request_received_us(const struct api_request *r);
  * each request. */
 uint32_t api_request_meter(struct api_request *r);
 
+/* What many may hold at the same time, each with a limit. */
+enum api_share {
+	API_SHARE_CREDENTIAL, /* requests with a credential that is not looked up yet */
+	API_SHARE_ACCOUNT,    /* an account's requests */
+	API_SHARE_DOWNLOADS,  /* an account's downloads */
+};
+
+enum { API_SHARE_COUNT = 3 };
+
+/* Count the request as one of holder's until it is over or given back. Returns false when holder has max already. At most once for each
+ * share. */
+bool api_request_share(struct api_request *r, enum api_share share, const struct id *holder,
+		       uint32_t max);
+
+/* Count it no more; does nothing when it was not counted. */
+void api_request_unshare(struct api_request *r, enum api_share share);
+
 /* --- who asks: set by authentication, read by handlers, audit rows and the access log --- */
 
 struct api_identity {

@@ -22,6 +22,7 @@ struct api_request {
 	int64_t received_us;
 	uint64_t began_us; /* monotonic */
 	bool metered;
+	struct id holders[API_SHARE_COUNT]; /* unset: not counted */
 	bool identified;
 	struct api_identity identity;
 	api_event_cb watch;
@@ -48,6 +49,9 @@ struct api_request *api_request_new(struct api_conn *c, h2o_req_t *req);
 /* Find out who the client is: the connection's peer or, where that is our proxy, whom it names. Returns 0, or EC_EFORMAT when the
  * proxy does not say; then the request must be refused. */
 int api_request_take_peer(struct api_request *r) EC_MUST_CHECK;
+
+/* Count r no more, neither among all requests nor in anybody's share. */
+void api_request_release(struct api_request *r);
 
 /* Tell whoever watches, once for each event. */
 void api_request_tell(struct api_request *r, enum api_event event);

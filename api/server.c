@@ -1,5 +1,6 @@
 #include "api/server.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +8,7 @@
 #include "api/request_lib.h"
 #include "base/limits.h"
 
-enum { SWEEP_MS = 1000, LISTEN_BACKLOG = 1024 };
+enum { SWEEP_MS = 1000, LISTEN_BACKLOG = 1024, CROWD = 256 };
 
 /* Every complete request of the library comes here. */
 static int on_request(h2o_handler_t *self, h2o_req_t *req)
@@ -68,19 +69,32 @@ static int open_listener(struct api_listening *l, struct error *err)
 	return r < 0 ? error_prefix(err, "listener %s", api_listener_text(l->config.kind)) : 0;
 }
 
+/* When a crowd has gone, its memory goes back to the system: the allocator would keep it. */
+static void trim_memory(struct api_server *s)
+{
+	uint32_t now = 0;
+
+	for (size_t i = 0; i < s->config.listener_count; i++)
+		now += s->listening[i].connections;
+	if (now > s->peak_connections)
+		s->peak_connections = now;
+	if (s->peak_connections < CROWD || now > s->peak_connections / 4)
+		return;
+	(void)malloc_trim(0);
+	s->peak_connections = now;
+}
+
 static void on_sweep(uv_timer_t *timer)
 {
 	struct api_server *s = timer->data;
 	uint64_t now = uv_now(s->loop);
 	bool cut = s->draining && now >= s->drain_until_ms;
 
-	/* closed connections stay readable until the loop's next turn */
-	for (struct api_conn *c = s->conns; c; c = c->next) {
-		if (cut)
-			api_conn_cut(c);
-		else
-			api_conn_sweep(c, now);
-	}
+	if (cut)
+		api_conns_each(s, api_conn_cut);
+	for (size_t i = 0; i < s->config.listener_count && !cut; i++)
+		api_conns_sweep(&s->listening[i], now);
+	trim_memory(s);
 	if (cut && !s->drained) {
 		s->drained = true;
 		s->drained_cb(s->drained_arg);
@@ -107,6 +121,7 @@ int api_server_new(uv_loop_t *loop, const struct api_server_config *config, stru
 	EC_ASSERT(config->listener_count >= 1 && config->listener_count <= API_LISTENER_COUNT);
 	s->loop = loop;
 	s->config = *config;
+	s->share_key = id_new_v4();
 	for (size_t i = 0; i < config->listener_count; i++) {
 		struct api_listening *l = &s->listening[i];
 		l->server = s;
@@ -145,7 +160,7 @@ static void finish_drain(struct api_server *s)
 
 void api_server_conn_closed(struct api_server *s)
 {
-	if (s->draining && !s->conns)
+	if (s->draining && !api_conns_any(s))
 		finish_drain(s);
 }
 
@@ -159,9 +174,8 @@ void api_server_drain(struct api_server *s, uint64_t limit_ms, api_drained_cb cb
 	close_listeners(s);
 	for (size_t i = 0; i < s->config.listener_count; i++)
 		h2o_context_request_shutdown(&s->listening[i].context);
-	for (struct api_conn *c = s->conns; c; c = c->next)
-		api_conn_drain(c);
-	if (!s->conns && !s->drained)
+	api_conns_each(s, api_conn_drain);
+	if (!api_conns_any(s) && !s->drained)
 		finish_drain(s);
 }
 
@@ -174,7 +188,7 @@ void api_server_free(struct api_server *s)
 {
 	if (!s)
 		return;
-	EC_ASSERT(!s->conns);
+	EC_ASSERT(!api_conns_any(s));
 	close_listeners(s);
 	if (s->sweep_open)
 		uv_close((uv_handle_t *)&s->sweep, NULL);
@@ -182,7 +196,11 @@ void api_server_free(struct api_server *s)
 	for (size_t i = 0; i < s->config.listener_count; i++) {
 		h2o_context_dispose(&s->listening[i].context);
 		h2o_config_dispose(&s->listening[i].globalconf);
+		share_fini(&s->listening[i].sources);
 	}
+	share_fini(&s->senders);
+	for (size_t i = 0; i < API_SHARE_COUNT; i++)
+		share_fini(&s->shares[i]);
 	free(s);
 }
 

@@ -19,14 +19,26 @@
 #include "base/error.h"
 
 struct api_server;
+struct api_admission;
 struct api_app;
 
 struct api_listener_config {
 	enum api_listener kind;
 	struct api_address address;
 	uint64_t body_limit_bytes; /* larger bodies are 413 before they are read */
-	uint32_t connections_max;
-	uint32_t read_limit_s; /* a request must arrive within this */
+	/* what has come of bodies, on all its connections together; 503 above */
+	uint64_t bodies_limit_bytes;
+	/* without room for more, the body that has been coming the longest gets that 503, not the newest: for bodies
+	 * that come at once when nobody is up to mischief */
+	bool oldest_body_yields;
+	uint32_t
+		connections_max; /* a further one takes the place of the longest idle, or of the oldest unfinished request */
+	uint32_t source_max; /* connections of one address; further ones are closed; 0: no limit */
+	uint32_t head_limit_s; /* a request must arrive within this */
+	uint32_t
+		read_limit_s; /* its body within this, as long as it comes at LIMIT_BODY_RATE_BYTES */
+	/* Asked before a body is received that does not come with its head (admission.h). NULL: all may come. */
+	void (*admit)(struct api_admission *a);
 	/* whoever connects is a proxy of ours: each request must name its client (forwarded.h) */
 	bool forwarded;
 };
@@ -36,10 +48,13 @@ struct api_server_config {
 	bool reuseport;
 	size_t listener_count; /* 1..API_LISTENER_COUNT */
 	struct api_listener_config listeners[API_LISTENER_COUNT];
-	/* request bodies of all connections together; 503 above: LIMIT_BODIES_BYTES */
-	uint64_t bodies_limit_bytes;
+	uint32_t
+		sender_bodies_max; /* bodies that come at the same time from one sender (admission.h) */
 	/* a client that does not take what is sent is closed after this: LIMIT_WRITE_STALL_S */
 	uint32_t stall_limit_s;
+	/* likewise one that takes less than so many bytes each second in any such time: LIMIT_WRITE_RATE_BYTES,
+	 * LIMIT_WRITE_WINDOW_S */
+	uint32_t write_rate_bytes, write_window_s;
 	/* A complete, well-formed request. Must lead to exactly one answer (request.h), now or later. */
 	void (*dispatch)(struct api_request *r);
 	/* The request is over: log and count. May be NULL. */
@@ -78,7 +93,8 @@ struct api_server_stats {
 	uint32_t metered;           /* counted by api_request_meter and not yet over */
 	uint64_t bodies_bytes;      /* request bodies in memory */
 	uint64_t accepted, refused; /* connections; refused: too many */
-	uint64_t stalled;           /* closed because the client did not read */
+	uint64_t yielded;           /* closed to make room for others */
+	uint64_t stalled;           /* closed because the client did not read, or hardly */
 };
 
 /* Fill in the counters. */

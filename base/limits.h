@@ -87,10 +87,15 @@ enum {
 enum {
 	LIMIT_WRITE_STALL_S = 30, /* a client that does not read is closed after this */
 	LIMIT_KEEPALIVE_S = 75,   /* a connection without a request is closed after this */
-	LIMIT_READ_S = 20,        /* a tenant's request, first byte to last */
-	LIMIT_EDGE_READ_S = 120,  /* a sampler's */
-	LIMIT_LINGER_S = 2,       /* what a refused client still sends is thrown away for so long */
-	LIMIT_CONNECTIONS = 20000, /* of one listener; further ones are closed at once */
-	LIMIT_BODIES_BYTES = 512 * 1024 * 1024, /* request bodies in memory, all connections */
+	LIMIT_READ_S = 20,        /* a request, first byte to last */
+	LIMIT_EDGE_READ_S = 120,  /* a sampler's, as long as it comes at the next one's rate */
+	LIMIT_BODY_RATE_BYTES = 64 * 1024, /* each second, after LIMIT_READ_S */
+	LIMIT_WRITE_RATE_BYTES = 1024, /* of an answer each second, in any LIMIT_WRITE_WINDOW_S */
+	LIMIT_WRITE_WINDOW_S = 60,     /* a client that takes less is closed */
+	LIMIT_LINGER_S = 2, /* what a refused client still sends is thrown away for so long */
+	LIMIT_CONNECTIONS = 20000,              /* of one listener */
+	LIMIT_BODIES_BYTES = 512 * 1024 * 1024, /* what has come of samplers' bodies, all of them */
+	LIMIT_TENANTS_BODIES_BYTES = 64 * 1024 * 1024, /* the same of another listener's */
+	LIMIT_SAMPLER_BODIES = 16, /* of one sampler at once: lanes, and those of a broken link */
 	LIMIT_DOWNLOAD_BUFFER_BYTES = 64 * 1024,
 };

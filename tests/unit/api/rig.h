@@ -13,11 +13,17 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "api/admission.h"
 #include "api/server.h"
 #include "base/limits.h"
 #include "tests/support/unit.h"
 
-enum { ANSWER_BYTES = 256 * 1024, BODY_LIMIT = 1000, BIG_BYTES = 32 * 1024 * 1024 };
+enum {
+	WRITE_RATE_BYTES = 100000,
+	ANSWER_BYTES = 256 * 1024,
+	BODY_LIMIT = 1000,
+	BIG_BYTES = 32 * 1024 * 1024
+};
 
 /* The server under test, with a thread of its own. */
 struct rig {
@@ -28,7 +34,8 @@ struct rig {
 	uint16_t port;
 	bool stop;
 	uint64_t drain_ms;
-	struct api_request *held; /* by /hold */
+	struct api_request *held;    /* by /hold */
+	struct api_admission *asked; /* by "PUT /later" */
 	atomic_int gone, drained_events, ended, complete, observed, finished;
 	char piece[64 * 1024];
 };
@@ -102,6 +109,7 @@ static void serve_stream(struct api_request *r)
 
 static const struct api_route routes[] = {
 	{API_TENANTS, "POST", "/echo", "echo", 0, 0, false, serve_echo},
+	{API_TENANTS, "PUT", "/put", "put", 0, 0, false, serve_echo},
 	{API_TENANTS, "GET", "/json", "json", 0, 0, false, serve_json},
 	{API_TENANTS, "GET", "/empty", "empty", 0, 0, false, serve_empty},
 	{API_TENANTS, "GET", "/hold", "hold", 0, 0, false, serve_hold},
@@ -156,12 +164,38 @@ static void *run(void *arg)
 	return NULL;
 }
 
+/* PUT has to be admitted: by "x-sender: <id>", "x-no: 1", or by nobody. */
+static void admit(struct api_admission *a)
+{
+	struct bytes text;
+	struct id sender = {""};
+
+	if (api_admission_header(a, "x-later", NULL) > 0)
+		rig->asked = a;
+	else if (!bytes_equal(api_admission_method(a), bytes_of("PUT")))
+		api_admission_accept(a, NULL);
+	else if (api_admission_header(a, "x-sender", &text) == 1 && id_parse(text, &sender) == 0)
+		api_admission_accept(a, &sender);
+	else
+		api_admission_refuse(a, API_UNAUTHENTICATED, NULL);
+}
+
+/* What a test changes before the rig is set up. */
+struct rig_options {
+	bool oldest_yields;
+	uint32_t source_max;
+};
+
+static struct rig_options rig_options;
+
 EC_UNUSED static int set_up(void **state)
 {
 	struct error err = {0};
 	struct api_server_config config = {.listener_count = 1,
-					   .bodies_limit_bytes = 3 * BODY_LIMIT,
+					   .sender_bodies_max = 2,
 					   .stall_limit_s = 2,
+					   .write_rate_bytes = WRITE_RATE_BYTES,
+					   .write_window_s = 3,
 					   .dispatch = dispatch,
 					   .observe = observe};
 	char address[API_ADDRESS_TEXT_BYTES];
@@ -169,10 +203,16 @@ EC_UNUSED static int set_up(void **state)
 	(void)state;
 	rig = calloc(1, sizeof(*rig));
 	rig->drain_ms = 3000;
-	config.listeners[0] = (struct api_listener_config){.kind = API_TENANTS,
-							   .body_limit_bytes = BODY_LIMIT,
-							   .connections_max = 50,
-							   .read_limit_s = 2};
+	config.listeners[0] =
+		(struct api_listener_config){.kind = API_TENANTS,
+					     .body_limit_bytes = BODY_LIMIT,
+					     .bodies_limit_bytes = 3 * BODY_LIMIT,
+					     .oldest_body_yields = rig_options.oldest_yields,
+					     .source_max = rig_options.source_max,
+					     .admit = admit,
+					     .connections_max = 50,
+					     .head_limit_s = 2,
+					     .read_limit_s = 6};
 	assert_int_equal(uv_loop_init(&rig->loop), 0);
 	assert_int_equal(uv_async_init(&rig->loop, &rig->wake, on_wake), 0);
 	assert_int_equal(
@@ -200,6 +240,7 @@ EC_UNUSED static int tear_down(void **state)
 	(void)state;
 	stop_rig();
 	free(rig);
+	rig_options = (struct rig_options){0};
 	return 0;
 }
 

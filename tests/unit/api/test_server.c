@@ -151,21 +151,6 @@ static void the_drain_has_a_limit(void **state)
 	close(fd);
 }
 
-static void connections_have_a_limit(void **state)
-{
-	int fds[52];
-
-	(void)state;
-	for (size_t i = 0; i < 51; i++)
-		fds[i] = dial();
-	expect_closed(fds[50]);
-	for (size_t i = 0; i < 50; i++) {
-		say(fds[i], "GET /json HTTP/1.1\r\nHost: x\r\n\r\n");
-		assert_non_null(strstr(hear(fds[i]), "200 OK"));
-		close(fds[i]);
-	}
-}
-
 #define RIGGED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -180,7 +165,6 @@ int main(void)
 		RIGGED(a_watched_request_learns_that_its_client_is_gone),
 		RIGGED(the_drain_finishes_what_runs),
 		RIGGED(the_drain_has_a_limit),
-		RIGGED(connections_have_a_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,101 @@
+#include "api/admission.h"
+
+#include <stdlib.h>
+
+#include "api/conn.h"
+#include "api/forwarded.h"
+
+/* Lives until it is ended; conn is NULL when that has closed. */
+struct api_admission {
+	struct api_conn *conn;
+	struct api_app *app;
+	char peer[API_ADDRESS_TEXT_BYTES];
+};
+
+static struct bytes head_of(const struct api_admission *a)
+{
+	const struct api_conn *c = a->conn;
+
+	return (struct bytes){(const uint8_t *)c->sock->input->bytes, c->head.bytes};
+}
+
+struct api_app *api_admission_app(const struct api_admission *a)
+{
+	return a->app;
+}
+
+struct bytes api_admission_method(const struct api_admission *a)
+{
+	struct http_span s = a->conn->head.method;
+
+	return (struct bytes){head_of(a).p + s.at, s.n};
+}
+
+struct bytes api_admission_target(const struct api_admission *a)
+{
+	struct http_span s = a->conn->head.target;
+
+	return (struct bytes){head_of(a).p + s.at, s.n};
+}
+
+const char *api_admission_peer(struct api_admission *a)
+{
+	struct bytes value;
+
+	if (!a->conn->listening->config.forwarded)
+		return a->conn->peer;
+	if (api_admission_header(a, "x-real-ip", &value) != 1 ||
+	    forwarded_address(value, a->peer, sizeof(a->peer)) < 0)
+		return NULL;
+	return a->peer;
+}
+
+size_t api_admission_header(const struct api_admission *a, const char *name, struct bytes *ret)
+{
+	return http_head_value(head_of(a), name, ret);
+}
+
+/* The connection, if it is still there. */
+static struct api_conn *end(struct api_admission *a)
+{
+	struct api_conn *c = a->conn;
+
+	if (c)
+		c->admission = NULL;
+	free(a);
+	return c;
+}
+
+void api_admission_accept(struct api_admission *a, const struct id *sender)
+{
+	struct api_conn *c = end(a);
+
+	if (c)
+		api_conn_admitted(c, sender);
+}
+
+void api_admission_refuse(struct api_admission *a, enum api_error row, const char *text)
+{
+	struct api_conn *c = end(a);
+
+	if (c)
+		api_conn_refuse(c, row, text ? text : api_error_text(row));
+}
+
+bool api_admission_begin(struct api_conn *c)
+{
+	struct api_admission *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return false;
+	a->conn = c;
+	a->app = c->listening->server->config.app;
+	c->admission = a;
+	c->listening->config.admit(a);
+	return true;
+}
+
+void api_admission_abandon(struct api_admission *a)
+{
+	a->conn = NULL;
+}
