@@ -314,6 +314,17 @@ def receive(sock):
         return b""
 
 
+def resident_bytes(api):
+    with open("/proc/%d/statm" % api.process.pid, encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def small_quarantine():
+    """A value of ASAN_OPTIONS for who looks at the memory of a process: what is freed is soon memory again."""
+    options = [o for o in (os.environ.get("ASAN_OPTIONS"), "quarantine_size_mb=1", "thread_local_quarantine_size_kb=64") if o]
+    return ":".join([*options, "allocator_release_to_os_interval_ms=500"])
+
+
 def finished_job(api, account, pcap, pcapng=b"\x0a\x0d\x0d\x0a" + b"n" * 60, age_s=0, **columns):
     """A job that is done, with its files in the store, as an assembler leaves it; its id."""
     now = time.time() - age_s

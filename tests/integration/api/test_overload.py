@@ -1,0 +1,256 @@
+"""One who asks for too much, or hardly sends and hardly reads, in front of somebody who asks for little."""
+
+import os
+import re
+import secrets
+import threading
+import time
+
+import pytest
+from api_rig import Account, Api, await_true, finished_job, read_answer, resident_bytes, small_quarantine
+from contract import check_failure, failure, result
+from crowd import Crowd, raise_descriptors
+from test_edge import chunk_key, message, put, sync, url
+
+CHUNK = 8 * 1024 * 1024
+SANITIZED = re.search("[at]san", os.environ.get("EDGECAP_BIN_DIR", ""))
+KEPT_BYTES = (128 if SANITIZED else 16) * 1024 * 1024
+IDLE, SLOW = 10000, 500  # of them readers, and as many writers
+
+
+def head(method, path, *lines):
+    return "%s %s HTTP/1.1\r\nHost: x\r\n%s\r\n" % (method, path, "".join(line + "\r\n" for line in lines))
+
+
+def bearer(token):
+    return "Authorization: Bearer " + token
+
+
+def download_head(account, job):
+    return head("GET", account.path("/%s/download" % job), bearer(account.token))
+
+
+def begin(api, text, listener="tenants", **options):
+    wire = api.dial(listener, **options)
+    wire.sendall(text.encode())
+    return wire
+
+
+def new_sampler(db):
+    return db.admin("sampler", "create", "--name", "edge-" + secrets.token_hex(4), "--colo", "ord01")
+
+
+def own_key(sampler, seq):
+    return chunk_key(seq=seq).replace("2" * 32, sampler["id"])
+
+
+def descriptors(api):
+    return len(os.listdir("/proc/%d/fd" % api.process.pid))
+
+
+def test_strangers_cannot_send_bodies_to_the_samplers_listener(api, db):
+    """200 promise a chunk: each is refused before it sends it, and a sampler's upload is taken meanwhile."""
+    sampler = new_sampler(db)
+    length = "Content-Length: %d" % CHUNK
+    wires = []
+    for i in range(50):
+        key = own_key(sampler, i)
+        wires += [
+            (begin(api, head("PUT", url(key, secret=b"guessed"), length), "edge"), 403, 10001),
+            (begin(api, head("POST", "/edge/v1/sync", "Content-Length: 4000000", bearer("guessed")), "edge"), 401, 10000),
+            (begin(api, head("POST", "/edge/v1/sync", "Content-Length: 4000000"), "edge"), 400, 9106),
+            (begin(api, head("PUT", url(key, expires=1), "Transfer-Encoding: chunked"), "edge"), 410, 1410),
+        ]
+    assert result(put(api, url(own_key(sampler, 99), limit=CHUNK), b"c" * CHUNK))["bytes"] == CHUNK
+    assert sync(api, "Bearer " + sampler["token"], json=message(parts=[unknown_part()])).status_code == 200
+    assert api.metric("edgecap_api_request_body_bytes") == 0
+    for wire, status, code in wires:
+        with wire:
+            seen, headers, content = read_answer(wire)
+            assert seen == status and headers["connection"] == "close"
+            check_failure(seen, content, code)
+            wire.settimeout(10)
+            assert wire.recv(1) == b""
+
+
+def unknown_part():
+    """That the API wants to be forgotten: it answers at once."""
+    return {"account": "1" * 32, "pcap": "%032x" % secrets.randbits(128), "state": "running", "started_us": 0, "ended_us": 0, "ledger": {},
+            "streams": []}  # fmt: skip
+
+
+@pytest.mark.parametrize("tail, status", [("/healthz", 413), ("/nothing", 404), ("/edge/v1/objects/a", 404)])
+def test_no_other_way_takes_a_body_there(api, tail, status):
+    with begin(api, head("PUT", tail, "Content-Length: 9"), "edge") as wire:
+        assert read_answer(wire)[0] == status
+
+
+def test_a_sampler_has_a_share_of_the_bodies(api, db):
+    """One that sends much and never ends takes a quarter of the memory: the next one's upload is taken."""
+    greedy, other = new_sampler(db), new_sampler(db)
+    wires = []
+    for i in range(40):
+        wires.append(begin(api, head("PUT", url(own_key(greedy, i), limit=CHUNK), "Content-Length: %d" % CHUNK), "edge"))
+        wires[-1].sendall(b"x" * 100000)
+    refused = [wire for wire in wires[16:] if read_answer(wire)[0] == 503]
+    assert len(refused) == 24
+    await_true("what came is counted", 10, lambda: api.metric("edgecap_api_request_body_bytes") == 16 * 100000)
+    assert result(put(api, url(own_key(other, 0), limit=CHUNK), b"c" * CHUNK))["bytes"] == CHUNK
+    for wire in wires:
+        wire.close()
+    await_true("all is given back", 10, lambda: api.metric("edgecap_api_request_body_bytes") == 0)
+    assert result(put(api, url(own_key(greedy, 50), limit=CHUNK), b"c" * CHUNK))["bytes"] == CHUNK
+
+
+def test_an_account_has_a_share_of_the_requests(db, tmp_path):
+    account, other = Account(db), Account(db)
+    with Api(db, tmp_path, EDGECAP_ACCOUNT_REQUESTS_MAX="3", EDGECAP_ACCOUNT_DOWNLOADS_MAX="3") as api:
+        job = finished_job(api, account, b"p" * 8000000)
+        wires = [begin(api, download_head(account, job), receive_bytes=4096) for _ in range(3)]
+        for wire in wires:
+            assert wire.recv(12) == b"HTTP/1.1 200"
+        error = failure(api.call("GET", account.path(), account), 429, 1429)
+        assert error["message"] == "Too many requests at the same time: at most 3"
+        failure(api.call("GET", account.path(), account, {"Authorization": "Bearer " + account.new_token("read")}), 429, 1429)
+        result(api.call("GET", other.path(), other))
+        # a stranger at the account's door takes nothing of it
+        failure(api.call("GET", account.path(), other), 403, 10001)
+        wires.pop().close()
+        await_true("a place is free", 5, lambda: api.call("GET", account.path(), account).status_code == 200)
+        for wire in wires:
+            wire.close()
+
+
+def test_an_account_has_a_share_of_the_downloads(db, tmp_path):
+    account, other = Account(db), Account(db)
+    with Api(db, tmp_path, EDGECAP_ACCOUNT_DOWNLOADS_MAX="2") as api:
+        jobs = {a: finished_job(api, a, b"p" * 8000000) for a in (account, other)}
+        wires = [begin(api, download_head(account, jobs[account]), receive_bytes=4096) for _ in range(2)]
+        for wire in wires:
+            assert wire.recv(12) == b"HTTP/1.1 200"
+        answer = api.call("GET", account.path("/%s/download" % jobs[account]), account)
+        assert failure(answer, 429, 1429)["message"] == "Too many downloads at the same time: at most 2"
+        assert answer.headers["Retry-After"] == "1"
+        result(api.call("GET", account.path(), account))
+        assert api.call("GET", other.path("/%s/download" % jobs[other]), other).status_code == 200
+        for wire in wires:
+            wire.close()
+        await_true("they are free", 5, lambda: api.call("GET", account.path("/%s/download" % jobs[account]), account).status_code == 200)
+
+
+def test_a_thousand_requests_of_one_do_not_fill_the_service(db, tmp_path):
+    """They come at once, where only a hundred are handled at a time: another's get in nevertheless."""
+    greedy, other = Account(db), Account(db)
+    with Api(db, tmp_path, EDGECAP_REQUESTS_MAX="100", EDGECAP_ACCOUNT_REQUESTS_MAX="40") as api:
+        text = head("GET", greedy.path("?per_page=100"), bearer(greedy.token)).encode()
+        wires = [api.dial() for _ in range(900)]
+        seen, statuses = [], []
+
+        def ask():
+            for _ in range(40):
+                seen.append(api.call("GET", other.path(), other).status_code)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        for _ in range(3):
+            for wire in wires:
+                wire.sendall(text)
+            statuses += [read_answer(wire)[0] for wire in wires]
+        asking.join()
+        for wire in wires:
+            wire.close()
+        assert seen == [200] * 40
+        assert set(statuses) <= {200, 429} and statuses.count(200) >= 100, {s: statuses.count(s) for s in set(statuses)}
+
+
+def test_a_source_has_a_share_of_the_connections(db, tmp_path):
+    with Api(db, tmp_path, EDGECAP_CONNECTIONS_PER_SOURCE="20") as api:
+        host, port = api.address()
+        with Crowd(host, port, idle=0) as nobody:
+            pass
+        assert nobody.result["opened"] == 0
+        wires = [api.dial() for _ in range(15)]
+        assert api.call("GET", "/healthz").status_code == 200
+        wires += [api.dial() for _ in range(10)]
+        closed = sum(is_closed(wire) for wire in wires)
+        assert 5 <= closed <= 6, closed
+        assert api.metric("edgecap_api_connections_refused_total") == closed
+        for wire in wires:
+            wire.close()
+        await_true("they may come again", 5, lambda: answered(api))
+
+
+def is_closed(wire):
+    wire.settimeout(0.5)
+    try:
+        return wire.recv(1) == b""
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+
+
+def answered(api):
+    with api.dial() as wire:
+        wire.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        try:
+            return wire.recv(12) == b"HTTP/1.1 200"
+        except ConnectionResetError:
+            return False
+
+
+def test_idle_connections_make_room(db, tmp_path):
+    """300 idle where 200 may be: whoever comes is served, and each idle one was in the way of somebody."""
+    account = Account(db)
+    with Api(db, tmp_path, EDGECAP_CONNECTIONS_MAX="200") as api:
+        host, port = api.address()
+        with Crowd(host, port, idle=300) as crowd:
+            for _ in range(50):
+                result(api.call("GET", account.path(), account))
+            assert api.metric("edgecap_api_connections_yielded_total") >= 100
+        assert crowd.result["opened"] == 300
+        assert api.metric("edgecap_api_connections_refused_total") == 0
+
+
+@pytest.fixture(scope="module")
+def crowded(db, tmp_path_factory):
+    """An API that takes 12,000 connections, and who comes: 25 accounts with 20 downloads each, and strangers."""
+    if raise_descriptors() < IDLE + 2 * SLOW + 500:
+        pytest.skip("this needs %d descriptors" % (IDLE + 2 * SLOW + 500))
+    with Api(db, tmp_path_factory.mktemp("crowd"), EDGECAP_CONNECTIONS_MAX="12000", ASAN_OPTIONS=small_quarantine()) as api:
+        accounts = [Account(db) for _ in range(SLOW // 20)]
+        heads = [download_head(a, finished_job(api, a, b"p" * 3000000)) for a in accounts]
+        api.readers = heads * 20
+        api.writers = [head("POST", accounts[0].path(), bearer(accounts[0].token), "Content-Length: 60000")] * SLOW
+        yield api
+
+
+def test_a_crowd_does_not_disturb_a_tenant(crowded, db):
+    """10,000 idle connections, 500 that read and 500 that write 1 byte a second: all that another asks is answered, nothing is left of them."""
+    api, tenant = crowded, Account(db)
+    content = b"what the tenant has captured"
+    job = finished_job(api, tenant, content)
+    host, port = api.address()
+
+    def ask(count):
+        for _ in range(count):
+            assert result(api.call("GET", tenant.path("/" + job), tenant))["id"] == job
+            assert api.call("GET", tenant.path("/%s/download" % job), tenant).content == content
+
+    ask(50)
+    files = descriptors(api)
+    start = resident_bytes(api)
+    for _ in range(2):
+        with Crowd(host, port, IDLE, api.readers, api.writers) as crowd:
+            assert descriptors(api) >= IDLE + 2 * SLOW
+            begun = time.monotonic()
+            while time.monotonic() - begun < 8:
+                ask(20)
+            assert api.metric('edgecap_api_connections{listener="tenants"}') >= IDLE + 2 * SLOW - 100
+        assert crowd.result["bytes read"] > 1000000 and crowd.result["refused"] == 0, crowd.result
+        await_true("they are forgotten", 30, lambda: api.metric('edgecap_api_connections{listener="tenants"}') <= 1)
+        await_true("their files are closed", 30, lambda: descriptors(api) <= files + 3)
+        assert api.metric("edgecap_api_request_body_bytes") == 0
+        await_true("their memory is given back", 10, lambda: resident_bytes(api) <= start + KEPT_BYTES, 0.5)
+    ask(20)
+    assert "status=503" not in api.log() and "status=429" not in api.log()
