@@ -29,8 +29,9 @@ static void observe(struct api_app *app, const struct api_exchange *x)
 
 /* --- opening --- */
 
-/* A connection is a descriptor, and a file that is sent another one: without them a listener that is full would stop the others. */
-static void raise_descriptors(const struct api_config *c)
+/* A connection is a descriptor, and a file that is sent another one: without them a listener that is full would stop the others. main
+ * has raised the limit as far as it may. */
+static void check_descriptors(const struct api_config *c)
 {
 	enum { OTHERS = 256 };
 	uint64_t listeners = 1 + (uint64_t)c->has_edge + (uint64_t)c->has_ops;
@@ -39,9 +40,6 @@ static void raise_descriptors(const struct api_config *c)
 	char have[24], want[24];
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
-		return;
-	limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
-	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= needed)
 		return;
 	(void)snprintf(have, sizeof(have), "%" PRIu64, (uint64_t)limit.rlim_cur);
 	(void)snprintf(want, sizeof(want), "%" PRIu64, needed);
@@ -250,7 +248,7 @@ int api_app_open(struct api_app *app, uv_loop_t *loop, const struct api_config *
 		return app->signals_fd;
 	EC_ASSERT(uv_poll_init(loop, &app->signals, app->signals_fd) == 0);
 	app->signals.data = app;
-	raise_descriptors(config);
+	check_descriptors(config);
 	int r = open_services(app, err);
 	if (r == 0 && config->has_edge)
 		r = open_edge(app, err);

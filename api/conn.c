@@ -1,5 +1,6 @@
 #include "api/conn.h"
 
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -227,6 +228,14 @@ void api_conn_refuse(struct api_conn *c, enum api_error row, const char *text)
 
 /* --- reading --- */
 
+/* More came than a request: the answer is the last, and has to arrive although nobody reads the rest. */
+static void note_surplus(struct api_conn *c)
+{
+	c->surplus = true;
+	if (c->linger_fd < 0)
+		c->linger_fd = fcntl(h2o_socket_get_fd(c->sock), F_DUPFD_CLOEXEC, 0);
+}
+
 /* Bytes of a body; false: refused. */
 static bool take_body(struct api_conn *c, struct bytes in)
 {
@@ -252,7 +261,7 @@ static bool take_body(struct api_conn *c, struct bytes in)
 	if (p == HTTP_DONE)
 		set_state(c, CONN_BUSY);
 	if (used < in.n)
-		c->surplus = true;
+		note_surplus(c);
 	return true;
 }
 
@@ -399,6 +408,8 @@ static void on_closed(void *data)
 	forget_body(c);
 	if (c->admission)
 		api_admission_abandon(c->admission);
+	if (c->linger_fd >= 0)
+		linger_add(&s->lingerers, c->linger_fd, now_ms(c));
 	if (*c->source.hex)
 		share_give(&c->listening->sources, &c->source);
 	c->sock = NULL;
@@ -483,6 +494,7 @@ void api_conn_accept(struct api_listening *l)
 
 	memset(c, 0, sizeof(*c));
 	c->listening = l;
+	c->linger_fd = -1;
 	if (!accept_stream(l, c))
 		return;
 	l->connections++;

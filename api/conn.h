@@ -15,6 +15,7 @@
 
 #include "api/http_chunked.h"
 #include "api/http_head.h"
+#include "api/linger.h"
 #include "api/listen.h"
 #include "api/server.h"
 #include "api/share.h"
@@ -58,8 +59,9 @@ struct api_conn {
 	h2o_socket_t *sock; /* NULL once closed */
 	h2o_socket_cb lib_read, lib_write;
 	enum api_conn_state state;
-	bool doomed;  /* close as soon as the request is answered */
-	bool surplus; /* bytes came behind the request: close after the answer */
+	bool doomed;   /* close as soon as the request is answered */
+	bool surplus;  /* bytes came behind the request: close after the answer */
+	int linger_fd; /* then a duplicate of the socket, else -1 (linger.h) */
 	struct http_head head;
 	struct http_chunked chunked;
 	uint64_t body_left;
@@ -84,6 +86,7 @@ struct api_server {
 	uv_loop_t *loop;
 	struct api_server_config config;
 	struct api_listening listening[API_LISTENER_COUNT];
+	struct lingerers lingerers;
 	struct share senders;                 /* bodies */
 	struct share shares[API_SHARE_COUNT]; /* requests */
 	struct id share_key;

@@ -94,6 +94,7 @@ static void on_sweep(uv_timer_t *timer)
 		api_conns_each(s, api_conn_cut);
 	for (size_t i = 0; i < s->config.listener_count && !cut; i++)
 		api_conns_sweep(&s->listening[i], now);
+	linger_sweep(&s->lingerers, now);
 	trim_memory(s);
 	if (cut && !s->drained) {
 		s->drained = true;
@@ -198,6 +199,7 @@ void api_server_free(struct api_server *s)
 		h2o_config_dispose(&s->listening[i].globalconf);
 		share_fini(&s->listening[i].sources);
 	}
+	linger_fini(&s->lingerers);
 	share_fini(&s->senders);
 	for (size_t i = 0; i < API_SHARE_COUNT; i++)
 		share_fini(&s->shares[i]);

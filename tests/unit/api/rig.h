@@ -19,7 +19,7 @@
 #include "tests/support/unit.h"
 
 enum {
-	WRITE_RATE_BYTES = 100000,
+	WRITE_RATE_BYTES = 500000,
 	ANSWER_BYTES = 256 * 1024,
 	BODY_LIMIT = 1000,
 	BIG_BYTES = 32 * 1024 * 1024

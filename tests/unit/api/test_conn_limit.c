@@ -178,49 +178,78 @@ static void a_body_must_come(void **state)
 	assert_in_range(ended.tv_sec - begun.tv_sec, 1, 4);
 }
 
-static void a_slow_reader_is_closed(void **state)
+/* Read n bytes each pause_ms, as often as said or until the connection ends; returns how many came. */
+static size_t read_slowly(int fd, size_t n, unsigned pause_ms, int times)
 {
-	char text[1024];
-	size_t n = 0;
-	int fd = dial(), small = 4096;
+	static char text[64 * 1024];
+	size_t sum = 0;
 
-	(void)state;
+	for (int i = 0; i < times; i++) {
+		for (size_t left = n; left > 0;) {
+			ssize_t got = recv(fd, text, left, 0);
+			if (got <= 0)
+				return sum;
+			left -= (size_t)got;
+			sum += (size_t)got;
+		}
+		nap(pause_ms);
+	}
+	return sum;
+}
+
+static int begin_stream(void)
+{
+	int fd = dial(), small = 64 * 1024;
+
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
 	say(fd, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
-	/* some 5 KB each second: never still for the 2 s of a stall, but below the rate */
-	for (int i = 0; i < 100; i++) {
-		ssize_t got = recv(fd, text, sizeof(text), 0);
-		if (got <= 0)
-			break;
-		n += (size_t)got;
-		nap(200);
-	}
-	for (int i = 0; i < 100 && rig->ended == 0; i++)
-		nap(100);
+	return fd;
+}
+
+/* Never still, so it is no stall, but at a fifth of the rate. */
+static void a_slow_reader_is_closed(void **state)
+{
+	int fd = begin_stream();
+
+	(void)state;
+	size_t n = read_slowly(fd, 50000, 500, 30);
+	assert_true(n < 1500000);
 	assert_int_equal(rig->ended, 1);
 	assert_int_equal(rig->complete, 0);
-	assert_true(n < BIG_BYTES / 2);
 	close(fd);
 }
 
 static void a_reader_above_the_rate_is_not_closed(void **state)
 {
-	static char text[64 * 1024];
-	int fd = dial(), small = 65536;
+	int fd = begin_stream();
 
 	(void)state;
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
-	say(fd, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
-	for (int i = 0; i < 40; i++) { /* 8 s, at three times the rate */
-		size_t want = 65000, n = 0;
-		while (n < want) {
-			ssize_t got = recv(fd, text, want - n, 0);
-			assert_true(got > 0);
-			n += (size_t)got;
-		}
-		nap(200);
-	}
+	assert_int_equal(read_slowly(fd, 64000, 30, 250), 250 * 64000);
 	assert_int_equal(rig->ended, 0);
+	close(fd);
+}
+
+/* What nobody reads would make the kernel reset the connection. */
+static void an_answer_arrives_whole_before_surplus_bytes(void **state)
+{
+	static char text[64 * 1024];
+	int fd = dial();
+	size_t n = 0;
+
+	(void)state;
+	say(fd, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\nmore");
+	nap(50);
+	for (int i = 0; i < 10; i++)
+		say(fd, "and more");
+	for (;;) {
+		ssize_t got = recv(fd, text, sizeof(text), 0);
+		if (got < 0)
+			fail_msg("reset after %zu bytes", n);
+		if (got == 0)
+			break;
+		n += (size_t)got;
+	}
+	assert_in_range(n, BIG_BYTES, BIG_BYTES + 1000);
 	close(fd);
 }
 
@@ -332,6 +361,7 @@ int main(void)
 		RIGGED(a_body_must_come),
 		RIGGED(a_slow_reader_is_closed),
 		RIGGED(a_reader_above_the_rate_is_not_closed),
+		RIGGED(an_answer_arrives_whole_before_surplus_bytes),
 		RIGGED(the_longest_idle_makes_room),
 		RIGGED(without_an_idle_one_the_oldest_request_makes_room),
 		RIGGED(requests_at_work_are_not_disturbed),
