@@ -21,6 +21,20 @@ POLL_S = 0.05
 ENDED_S = 60
 
 
+def head(method, path, *lines):
+    """Of a request."""
+    return "%s %s HTTP/1.1\r\nHost: x\r\n%s\r\n" % (method, path, "".join(line + "\r\n" for line in lines))
+
+
+def bearer(token):
+    return "Authorization: Bearer " + token
+
+
+def download_head(account, job):
+    """Of the request for a job's file; account: api_rig's."""
+    return head("GET", account.path("/%s/download" % job), bearer(account.token))
+
+
 class Client:
     """A connection: what it sends at first, and what it does each second."""
 

@@ -146,7 +146,7 @@ def test_no_such_job(api, account):
 
 def test_many_at_once(api, account, job, data):
     socks = []
-    for _ in range(40):
+    for _ in range(20):
         sock = api.dial()
         sock.sendall(("GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n" % (
             account.path("/%s/download" % job), account.token)).encode())  # fmt: skip

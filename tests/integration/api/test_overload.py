@@ -5,29 +5,18 @@ import re
 import secrets
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from api_rig import Account, Api, await_true, finished_job, read_answer, resident_bytes, small_quarantine
 from contract import check_failure, failure, result
-from crowd import Crowd, raise_descriptors
+from crowd import Crowd, bearer, download_head, head, raise_descriptors
 from test_edge import chunk_key, message, put, sync, url
 
 CHUNK = 8 * 1024 * 1024
 SANITIZED = re.search("[at]san", os.environ.get("EDGECAP_BIN_DIR", ""))
 KEPT_BYTES = (128 if SANITIZED else 16) * 1024 * 1024
 IDLE, SLOW = 10000, 500  # of them readers, and as many writers
-
-
-def head(method, path, *lines):
-    return "%s %s HTTP/1.1\r\nHost: x\r\n%s\r\n" % (method, path, "".join(line + "\r\n" for line in lines))
-
-
-def bearer(token):
-    return "Authorization: Bearer " + token
-
-
-def download_head(account, job):
-    return head("GET", account.path("/%s/download" % job), bearer(account.token))
 
 
 def begin(api, text, listener="tenants", **options):
@@ -210,6 +199,15 @@ def test_idle_connections_make_room(db, tmp_path):
             assert api.metric("edgecap_api_connections_yielded_total") >= 100
         assert crowd.result["opened"] == 300
         assert api.metric("edgecap_api_connections_refused_total") == 0
+
+
+@pytest.mark.parametrize("limit, enough", [("100:1500", True), ("100:600", False)])
+def test_descriptors_are_as_many_as_connections_need(db, tmp_path, limit, enough):
+    """Three listeners of 200 connections, 500 requests that may each send a file, and what else is open."""
+    with Api(db, tmp_path, wrapper=("prlimit", "--nofile=" + limit), EDGECAP_CONNECTIONS_MAX="200", EDGECAP_REQUESTS_MAX="500") as api:
+        limits = Path("/proc/%d/limits" % api.process.pid).read_text(encoding="ascii")
+        assert re.search(r"^Max open files +(\d+)", limits, re.M)[1] == limit.partition(":")[2]
+        assert ("event=few-descriptors limit=600 needed=1356" in api.log()) is not enough
 
 
 @pytest.fixture(scope="module")
