@@ -8,13 +8,32 @@ SELECT set_config('edgecap.scope', 'admin', true);
 
 -- shared: added although it overlapped another account's prefix (edgecap-admin --shared). What is not was alone when it was added.
 ALTER TABLE account_prefixes ADD COLUMN shared boolean NOT NULL DEFAULT false;
-CREATE INDEX account_prefixes_range ON account_prefixes USING gist (prefix inet_ops);
--- Overlaps that are there already stay, as if they had been declared.
-UPDATE account_prefixes p SET shared = true
-	WHERE EXISTS (SELECT FROM account_prefixes x WHERE x.prefix && p.prefix AND x.account_id <> p.account_id);
+CREATE INDEX account_prefixes_prefix ON account_prefixes (prefix);
 
 -- When the account lost some of its scope last: packets that were captured before are out of scope now, and nobody lied.
 ALTER TABLE accounts ADD COLUMN scope_narrowed_at timestamptz;
+
+-- Other accounts' prefixes that overlap these: those that contain one, and of those that lie in one the first. By equality and by order, which an index
+-- serves under row-level security too; the operator && is not leakproof, so a policy would have every row read for each prefix. And
+-- not by reading all rows where statistics are old: one does for a few prefixes, and never ends for thousands.
+CREATE FUNCTION prefixes_met(p_account uuid, p_prefix cidr[])
+RETURNS TABLE (prefix cidr, other_prefix cidr, other_id uuid)
+LANGUAGE sql STABLE SET enable_seqscan = off
+AS $$
+	SELECT t.p, x.prefix, x.account_id
+	FROM unnest(p_prefix) AS t(p)
+	CROSS JOIN LATERAL generate_series(0, masklen(t.p)) AS l(bits)
+	JOIN account_prefixes x ON x.prefix = set_masklen(t.p, l.bits) AND x.account_id <> p_account
+	UNION ALL
+	SELECT t.p, x.prefix, x.account_id
+	FROM unnest(p_prefix) AS t(p)
+	CROSS JOIN LATERAL (
+		SELECT y.prefix, y.account_id FROM account_prefixes y
+		WHERE y.prefix > t.p
+			AND y.prefix <= set_masklen(broadcast(t.p), CASE family(t.p) WHEN 4 THEN 32 ELSE 128 END)
+			AND y.account_id <> p_account
+		ORDER BY y.prefix LIMIT 1) AS x
+$$;
 
 -- The first overlap of new prefixes of an account with another's, or no row. Who has asked is alone until the end of the
 -- transaction: what two admins add at one moment is judged one after the other. SECURITY DEFINER: all accounts' prefixes are looked at.
@@ -29,13 +48,13 @@ BEGIN
 	PERFORM set_config('edgecap.scope', 'fleet', true);
 	PERFORM pg_advisory_xact_lock(hashtext('edgecap prefixes'));
 	RETURN QUERY
-		SELECT t.p, x.prefix, a.id, a.name
-		FROM unnest(p_prefix) AS t(p)
-		JOIN account_prefixes x ON x.prefix && t.p AND x.account_id <> p_account
-		JOIN accounts a ON a.id = x.account_id
-		WHERE NOT EXISTS (SELECT FROM account_prefixes own
-			WHERE own.account_id = p_account AND own.prefix = t.p)
-		ORDER BY t.p, x.prefix, a.name LIMIT 1;
+		SELECT m.prefix, m.other_prefix, a.id, a.name
+		FROM prefixes_met(p_account, ARRAY(
+			SELECT t.p FROM unnest(p_prefix) AS t(p)
+			WHERE NOT EXISTS (SELECT FROM account_prefixes own
+				WHERE own.account_id = p_account AND own.prefix = t.p))) m
+		JOIN accounts a ON a.id = m.other_id
+		ORDER BY m.prefix, m.other_prefix, a.name LIMIT 1;
 	PERFORM set_config('edgecap.scope', v_scope, true);
 END
 $$;
@@ -46,27 +65,37 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
 AS $$
 DECLARE
 	v_scope text := coalesce(current_setting('edgecap.scope', true), '');
+	v_new record;
 	v_found record;
 BEGIN
-	PERFORM set_config('edgecap.scope', 'fleet', true);
 	IF current_setting('transaction_isolation') <> 'read committed' THEN
 		RAISE EXCEPTION 'prefixes are added in READ COMMITTED only' USING ERRCODE = 'EC001';
 	END IF;
+	PERFORM set_config('edgecap.scope', 'fleet', true);
 	PERFORM pg_advisory_xact_lock(hashtext('edgecap prefixes'));
-	SELECT n.prefix, x.prefix AS other_prefix, a.name INTO v_found
-		FROM added n
-		JOIN account_prefixes x ON x.prefix && n.prefix AND x.account_id <> n.account_id
-		JOIN accounts a ON a.id = x.account_id
-		WHERE NOT n.shared
-		ORDER BY n.prefix, x.prefix, a.name LIMIT 1;
-	IF FOUND THEN
-		RAISE EXCEPTION 'prefix % overlaps % of account "%" and is not declared shared', v_found.prefix,
-			v_found.other_prefix, v_found.name USING ERRCODE = 'EC001';
-	END IF;
+	FOR v_new IN
+		SELECT n.account_id, array_agg(n.prefix) AS prefixes FROM added n WHERE NOT n.shared GROUP BY n.account_id
+	LOOP
+		SELECT m.prefix, m.other_prefix, a.name INTO v_found
+			FROM prefixes_met(v_new.account_id, v_new.prefixes) m
+			JOIN accounts a ON a.id = m.other_id
+			ORDER BY m.prefix, m.other_prefix, a.name LIMIT 1;
+		IF FOUND THEN
+			RAISE EXCEPTION 'prefix % overlaps % of account "%" and is not declared shared', v_found.prefix,
+				v_found.other_prefix, v_found.name USING ERRCODE = 'EC001';
+		END IF;
+	END LOOP;
 	PERFORM set_config('edgecap.scope', v_scope, true);
 	RETURN NULL;
 END
 $$;
+-- Overlaps that are there already stay, as if they had been declared.
+UPDATE account_prefixes p SET shared = true
+	FROM (SELECT x.account_id, m.prefix
+		FROM (SELECT account_id, array_agg(prefix) AS prefixes FROM account_prefixes GROUP BY account_id) AS x
+		CROSS JOIN LATERAL prefixes_met(x.account_id, x.prefixes) m) AS found
+	WHERE p.account_id = found.account_id AND p.prefix = found.prefix;
+
 CREATE TRIGGER account_prefixes_guard_insert AFTER INSERT ON account_prefixes
 	REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION account_prefixes_guard();
 CREATE TRIGGER account_prefixes_guard_update AFTER UPDATE ON account_prefixes
@@ -94,7 +123,8 @@ CREATE TRIGGER account_prefixes_removed AFTER DELETE ON account_prefixes
 CREATE TRIGGER accounts_restricted BEFORE UPDATE ON accounts
 	FOR EACH ROW WHEN (OLD.unrestricted AND NOT NEW.unrestricted) EXECUTE FUNCTION account_scope_narrowed();
 
-REVOKE ALL ON FUNCTION prefixes_overlap(uuid, cidr[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION prefixes_met(uuid, cidr[]), prefixes_overlap(uuid, cidr[]), account_prefixes_guard(),
+	account_scope_narrowed() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION prefixes_overlap(uuid, cidr[]) TO edgecap_admin;
 GRANT SELECT (scope_narrowed_at) ON accounts TO edgecap_assembler;
 

@@ -314,11 +314,11 @@ class Admin(unittest.TestCase):
         begin = time.monotonic()
         self.assertEqual(self.ok("prefix", "add", "--account", account["id"], "--prefixes", ",".join(prefixes))["added"], 4096)
         took = time.monotonic() - begin
-        self.assertLess(took, 15)  # half a second on a quiet machine; a scan for each would take minutes
+        self.assertLess(took, 30)  # half a second on a quiet machine; a scan for each would take minutes
         begin = time.monotonic()
         self.fails(1, "overlaps fd43::/48", "prefix", "add", "--account", self.account()["id"], "--prefixes",
                    ",".join("fd44:0:%x::/48" % i for i in range(4095)) + ",fd43::/40")
-        self.assertLess(time.monotonic() - begin, 15)
+        self.assertLess(time.monotonic() - begin, 30)
 
     # --- captures ---
 
