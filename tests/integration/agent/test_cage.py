@@ -1,8 +1,11 @@
 """The cage of the running sampler, tried from within: a library that is preloaded does what somebody would who had taken the process over."""
 
+import json
 import os
 import re
 import signal
+import struct
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -169,3 +172,29 @@ def test_a_kernel_without_a_cage(api, make_sampler, lacks, said, off):
     status = status_of(Path("/proc/%d/status" % sampler.process.pid))
     assert status["Seccomp"] == ("0" if off == "seccomp" else "2")
     assert sampler.terminate()[0] == 0
+
+
+def test_a_capture_file_is_read_within_the_cage(tmp_path):
+    """--read: a fifo holds the program up after the file's head, so that it can be looked at; then all of it is read and written."""
+    fifo, out, jobs = tmp_path / "fifo", tmp_path / "out", tmp_path / "jobs.json"
+    os.mkfifo(fifo)
+    out.mkdir()
+    jobs.write_text('[{"unrestricted": true}]')
+    words = [REAL, "--read", fifo, "--jobs", jobs, "--out", out]
+    process = subprocess.Popen([str(w) for w in words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    frame = bytes(12) + b"\x08\x00" + bytes([0x45]) + bytes(45)
+    with open(fifo, "r+b", buffering=0) as f:  # which does not wait for the reader
+        f.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+        end = time.monotonic() + 10
+        while status_of(Path("/proc/%d/status" % process.pid))["Seccomp"] != "2":
+            assert process.poll() is None and time.monotonic() < end, process.communicate()
+            time.sleep(0.02)
+        status = status_of(Path("/proc/%d/status" % process.pid))
+        assert status["NoNewPrivs"] == "1"
+        assert limits_of(process.pid)["core file size"] == ("0", "0")
+        f.write(struct.pack("<IIII", 1700000000, 0, len(frame), len(frame)) + frame)
+    said, log = process.communicate(timeout=20)
+    assert process.returncode == 0, log
+    result = json.loads(said)
+    assert result["packets"] == 1
+    assert Path(result["jobs"][0]["file"]).parent == out and len(list(out.iterdir())) == 1
