@@ -12,6 +12,7 @@
 #include "api/range.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "jobqueue/jq_audit.h"
 #include "storage/store.h"
 
 /* One file of a capture. X(name, query text, content type) */
@@ -178,7 +179,7 @@ static void on_reader(void *arg, const struct error *err, struct store_reader *r
 	struct jq_audit row = {.actor = pcap_actor(d->r),
 			       .action = "pcap.download",
 			       .object = api_request_param_id(d->r, 1),
-			       .result = "ok"};
+			       .result = JQ_AUDIT_OK};
 
 	if (err) {
 		give_up(d, err);

@@ -100,7 +100,7 @@ static void hourly(struct service *s)
 	if (s->housekeeping)
 		return;
 	s->housekeeping = true;
-	jq_housekeeping(s->jq, s->config->history_months, on_housekept, s);
+	jq_housekeeping(s->jq, &s->config->history, on_housekept, s);
 }
 
 static void on_ping(void *arg, const struct error *err)

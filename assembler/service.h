@@ -7,12 +7,13 @@
 #pragma once
 
 #include "assembler/jobs.h"
+#include "jobqueue/jq_assembly.h"
 
 struct service_config {
 	const char *database_url;
 	const char *listen_url; /* for LISTEN; NULL: database_url */
 	uint32_t database_connections;
-	uint32_t history_months; /* rows older than this are dropped */
+	struct jq_history history; /* rows older than this are dropped */
 	struct jobs_config jobs;
 };
 

@@ -118,7 +118,13 @@ void jq_garbage_find(struct jq *jq, uint32_t max, jq_garbage_cb cb, void *arg);
 /* Record that it was removed (stage `expired` when files). */
 void jq_garbage_removed(struct jq *jq, const struct jq_garbage *item, jq_done_cb cb, void *arg);
 
-/* Make the monthly partitions of this and the next months, drop those older than history_months,
+/* How long rows are kept besides those of this month; 1 or more each. */
+struct jq_history {
+	uint32_t months;       /* jobs and parts */
+	uint32_t audit_months; /* audit rows */
+};
+
+/* Make the monthly partitions of this and the next months, drop those older than history says,
  * forget idempotency keys older than LIMIT_IDEMPOTENCY_TTL_S. To be called hourly. A month of which a job still has
- * files or chunks in the store is kept. history_months: 1 or more. Several transactions, one after another. */
-void jq_housekeeping(struct jq *jq, uint32_t history_months, jq_done_cb cb, void *arg);
+ * files or chunks in the store is kept, but for its audit rows. history: copied. Several transactions, one after another. */
+void jq_housekeeping(struct jq *jq, const struct jq_history *history, jq_done_cb cb, void *arg);

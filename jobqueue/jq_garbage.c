@@ -110,7 +110,7 @@ struct chain {
 	struct jq *jq;
 	jq_done_cb cb;
 	void *arg;
-	uint32_t history_months;
+	struct jq_history history;
 	size_t count, next;
 	char (*partitions)[PARTITION_NAME_BYTES]; /* to be dropped, oldest first */
 };
@@ -147,9 +147,10 @@ static void drop_next(struct chain *c)
 		return;
 	}
 	o = op_chain_new(c, drop_done);
-	pg_op_statement(&o->op, "SELECT partition_drop($1, $2::integer)");
+	pg_op_statement(&o->op, "SELECT partition_drop($1, $2::integer, $3::integer)");
 	pg_op_text(&o->op, c->partitions[c->next++]);
-	pg_op_i64(&o->op, c->history_months);
+	pg_op_i64(&o->op, c->history.months);
+	pg_op_i64(&o->op, c->history.audit_months);
 	pg_pool_submit(c->jq->pool, &o->op);
 }
 
@@ -200,17 +201,18 @@ static void housekeeping_done(struct pg_op *op)
 		drop_next(c);
 }
 
-void jq_housekeeping(struct jq *jq, uint32_t history_months, jq_done_cb cb, void *arg)
+void jq_housekeeping(struct jq *jq, const struct jq_history *history, jq_done_cb cb, void *arg)
 {
 	struct chain *c = calloc(1, sizeof(*c));
 
-	EC_ASSERT(c && history_months >= 1);
-	*c = (struct chain){.jq = jq, .cb = cb, .arg = arg, .history_months = history_months};
+	EC_ASSERT(c && history->months >= 1 && history->audit_months >= 1);
+	*c = (struct chain){.jq = jq, .cb = cb, .arg = arg, .history = *history};
 	struct op_chain *o = op_chain_new(c, housekeeping_done);
 	pg_op_statement(&o->op, "SELECT housekeeping($1::integer, $2::integer)");
 	pg_op_i64(&o->op, PARTITIONS_AHEAD);
 	pg_op_i64(&o->op, LIMIT_IDEMPOTENCY_TTL_S);
-	pg_op_statement(&o->op, "SELECT partitions_old($1::integer)");
-	pg_op_i64(&o->op, history_months);
+	pg_op_statement(&o->op, "SELECT partitions_old($1::integer, $2::integer)");
+	pg_op_i64(&o->op, history->months);
+	pg_op_i64(&o->op, history->audit_months);
 	pg_pool_submit(jq->pool, &o->op);
 }

@@ -208,24 +208,6 @@ void jq_job_stop(struct jq *jq, const struct id *account, const struct id *pcap,
 	pg_pool_submit(jq->pool, &o->op);
 }
 
-void jq_audit_write(struct jq *jq, const struct id *account, const struct jq_audit *row,
-		    jq_done_cb cb, void *arg)
-{
-	struct op_done *o = op_done_new("account", account, op_done_call, cb, arg);
-
-	pg_op_statement(&o->op,
-			"INSERT INTO audit_events (account_id, id, actor_id, actor, source,"
-			" request_id, action, object_id, result)"
-			" VALUES ($1::uuid, $2::uuid, $3::uuid, $4, $5, $6, $7, $8::uuid, $9)"
-			" ON CONFLICT (account_id, id) DO NOTHING");
-	pg_op_id(&o->op, account);
-	op_audit_params(&o->op, &row->actor);
-	pg_op_text(&o->op, row->action);
-	pg_op_id(&o->op, &row->object);
-	pg_op_text(&o->op, row->result);
-	pg_pool_submit(jq->pool, &o->op);
-}
-
 static void limits_done(struct pg_op *op)
 {
 	const struct op_limits *o = (const struct op_limits *)op;

@@ -118,3 +118,19 @@ void part_read(struct pg_row *r, struct part *ret)
 	ret->chunks_stored = pg_row_u32(r);
 	ret->packets_stored = pg_row_u64(r);
 }
+
+void audit_read(struct pg_row *r, struct jq_audit_event *ret)
+{
+	*ret = (struct jq_audit_event){0};
+	ret->account = pg_row_id(r);
+	ret->id = pg_row_id(r);
+	ret->at_us = pg_row_time_us(r);
+	ret->actor_id = pg_row_id(r);
+	ret->actor = pg_row_text(r);
+	ret->source = pg_row_text(r);
+	ret->request_id = pg_row_text(r);
+	ret->action = pg_row_text(r);
+	ret->object = pg_row_id(r);
+	ret->result = pg_row_text(r);
+	ret->detail = pg_row_text(r);
+}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "jobqueue/job.h"
+#include "jobqueue/jq_audit.h"
 #include "jobqueue/pg_row.h"
 
 /* Columns of a job, from pcaps AS p, in the order of job_read. */
@@ -29,11 +30,33 @@
 	  ".captured, " t ".bytes, " t ".dropped_kernel, " t ".dropped_interface, " t              \
 	  ".dropped_spool, " t ".dropped_limit"
 
+/* Columns of an audit row, from audit_events AS e, in the order of audit_read. */
+#define AUDIT_COLUMNS                                                                              \
+	"e.account_id, e.id, e.at, e.actor_id, e.actor, e.source, e.request_id, e.action,"         \
+	" e.object_id, e.result, e.detail"
+
+/* Which rows: $1 account, $2 action, $3 actor (no operator), $4 the actor's id, $5 true: operators only, $6 since, $7 until; NULL: never
+ * mind. The planner sees the values, so what is NULL costs nothing. The bounds on id only tell it which partitions cannot
+ * have it; an id's clock is the writer's, hence the day. */
+#define AUDIT_WHERE                                                                                \
+	" WHERE e.account_id = $1::uuid"                                                           \
+	" AND ($2::text IS NULL OR e.action = $2)"                                                 \
+	" AND ($3::text IS NULL OR (e.actor = $3 AND e.actor NOT LIKE 'operator:%'))"              \
+	" AND ($4::uuid IS NULL OR e.actor_id = $4)"                                               \
+	" AND ($5::boolean IS NULL OR e.actor LIKE 'operator:%')"                                  \
+	" AND ($6::timestamptz IS NULL OR (e.at >= $6"                                             \
+	"  AND e.id >= uuid_floor($6::timestamptz - interval '1 day')))"                           \
+	" AND ($7::timestamptz IS NULL OR (e.at <= $7"                                             \
+	"  AND e.id <= uuid_floor($7::timestamptz + interval '1 day')))"
+
 /* Read JOB_COLUMNS. ret: texts are borrowed from the result. Errors stay in r, and an unknown word is one. */
 void job_read(struct pg_row *r, struct job *ret);
 
 /* Read PART_COLUMNS, as job_read. */
 void part_read(struct pg_row *r, struct part *ret);
+
+/* Read AUDIT_COLUMNS. ret: texts are borrowed from the result. Errors stay in r. */
+void audit_read(struct pg_row *r, struct jq_audit_event *ret);
 
 /* Read a text column that must be a state of a part, as job_read. */
 enum part_state part_state_read(struct pg_row *r);

@@ -95,18 +95,6 @@ void jq_job_list(struct jq *jq, const struct id *account, const struct jq_list_q
 void jq_job_stop(struct jq *jq, const struct id *account, const struct id *pcap,
 		 const struct jq_actor *actor, jq_done_cb cb, void *arg);
 
-/* What an audit row says; texts are copied. */
-struct jq_audit {
-	struct jq_actor actor;
-	const char *action; /* "pcap.download" */
-	struct id object;
-	const char *result; /* "ok" or an error's name */
-};
-
-/* Write an audit row by itself (a download). */
-void jq_audit_write(struct jq *jq, const struct id *account, const struct jq_audit *row,
-		    jq_done_cb cb, void *arg);
-
 struct jq_limits {
 	uint32_t collect_interval_s;
 	uint32_t next_collect_s; /* seconds until the next submit is allowed; 0 now */

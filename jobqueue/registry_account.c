@@ -130,6 +130,24 @@ static int insert_account(struct registry *r, const struct registry_account *acc
 	return code;
 }
 
+static int audit_create(struct registry *r, const struct registry_account *account,
+			const struct id *id, struct error *err)
+{
+	char detail[LIMIT_AUDIT_DETAIL_BYTES];
+
+	(void)snprintf(detail, sizeof(detail),
+		       "name=%s collect_interval_s=%u running_max=%u full_running_max=%u "
+		       "unrestricted=%s",
+		       account->name, account->collect_interval_s, account->running_max,
+		       account->full_running_max, account->unrestricted ? "true" : "false");
+	int code = registry_audit(r, &(struct registry_audit){id, "account.create", NULL, detail},
+				  err);
+	if (code == 0 && account->prefix_count > 0)
+		code = registry_audit_prefixes(r, id, "prefix.add", account->prefixes,
+					       account->prefix_count, err);
+	return code;
+}
+
 int registry_account_create(struct registry *r, const struct registry_account *account,
 			    struct id *ret_id, struct error *err)
 {
@@ -148,6 +166,8 @@ int registry_account_create(struct registry *r, const struct registry_account *a
 	code = insert_account(r, account, &id, err);
 	if (code == 0)
 		code = insert_prefixes(r, &id, &prefixes, &added, err);
+	if (code == 0)
+		code = audit_create(r, account, &id, err);
 	if (code == 0)
 		code = registry_notify(r, "account", err);
 	code = registry_end(r, code, err);
@@ -281,6 +301,13 @@ int registry_account_disable(struct registry *r, const struct id *account, bool 
 			r->conn, "UPDATE accounts SET disabled = $2::boolean WHERE id = $1::uuid",
 			2, params, NULL, err);
 	if (code == 0)
+		code = registry_audit(
+			r,
+			&(struct registry_audit){account,
+						 disabled ? "account.disable" : "account.enable",
+						 NULL, NULL},
+			err);
+	if (code == 0)
 		code = registry_notify(r, "account", err);
 	return registry_end(r, code, err);
 }
@@ -327,6 +354,27 @@ static int set_limits(struct registry *r, const struct id *account,
 	return code < 0 ? code : read_prefixes(prefixes, arena, ret, 1, err);
 }
 
+/* Append " name=number" when there is one. */
+static void add_number(char *text, size_t cap, const char *name, const uint32_t *number)
+{
+	size_t n = strlen(text);
+
+	if (number)
+		(void)snprintf(text + n, cap - n, "%s%s=%u", n > 0 ? " " : "", name, *number);
+}
+
+static int audit_set(struct registry *r, const struct id *account,
+		     const struct registry_limits *limits, struct error *err)
+{
+	char detail[LIMIT_AUDIT_DETAIL_BYTES] = "";
+
+	add_number(detail, sizeof(detail), "collect_interval_s", limits->collect_interval_s);
+	add_number(detail, sizeof(detail), "running_max", limits->running_max);
+	add_number(detail, sizeof(detail), "full_running_max", limits->full_running_max);
+	return registry_audit(r, &(struct registry_audit){account, "account.set", NULL, detail},
+			      err);
+}
+
 int registry_account_set(struct registry *r, const struct id *account,
 			 const struct registry_limits *limits, struct arena *arena,
 			 struct registry_account *ret, struct error *err)
@@ -339,6 +387,8 @@ int registry_account_set(struct registry *r, const struct id *account,
 	code = registry_account_lock(r, account, err);
 	if (code == 0)
 		code = set_limits(r, account, limits, arena, &changed, err);
+	if (code == 0)
+		code = audit_set(r, account, limits, err);
 	if (code == 0)
 		code = registry_notify(r, "account", err);
 	code = registry_end(r, code, err);
@@ -381,6 +431,8 @@ int registry_prefix_add(struct registry *r, const struct id *account,
 	if (code == 0)
 		code = check_stored_count(r, account, err);
 	if (code == 0)
+		code = registry_audit_prefixes(r, account, "prefix.add", prefixes, count, err);
+	if (code == 0)
 		code = registry_notify(r, "account", err);
 	code = registry_end(r, code, err);
 	if (code == 0)
@@ -408,6 +460,8 @@ int registry_prefix_remove(struct registry *r, const struct id *account,
 				       " AND $3::boolean IS NOT NULL RETURNING 1)"
 				       "SELECT count(*) FROM removed",
 				       account, prefixes, &removed, err);
+	if (code == 0)
+		code = registry_audit_prefixes(r, account, "prefix.remove", prefixes, count, err);
 	if (code == 0)
 		code = registry_notify(r, "account", err);
 	code = registry_end(r, code, err);

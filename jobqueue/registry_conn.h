@@ -29,6 +29,25 @@ int registry_notify(struct registry *r, const char *what, struct error *err) EC_
 int registry_account_lock(struct registry *r, const struct id *account,
 			  struct error *err) EC_MUST_CHECK;
 
+/* What an operator did to an account. */
+struct registry_audit {
+	const struct id *account;
+	const char *action;      /* "account.set" */
+	const struct id *object; /* token, user or job; NULL: none but the account */
+	const char *
+		detail; /* what was changed, no secrets; cut at LIMIT_AUDIT_DETAIL_BYTES; NULL: nothing to say */
+};
+
+/* Write the audit row of a change, in the transaction that is open: the actor is "operator:" and the OS user that runs this
+ * process. row: borrowed for the call. Returns 0, or a code as pg_sync_query. */
+int registry_audit(struct registry *r, const struct registry_audit *row,
+		   struct error *err) EC_MUST_CHECK;
+
+/* registry_audit of a change of prefixes; the detail names those that fit. */
+int registry_audit_prefixes(struct registry *r, const struct id *account, const char *action,
+			    const struct prefix *prefixes, size_t count,
+			    struct error *err) EC_MUST_CHECK;
+
 /* A name: 1..LIMIT_NAME_BYTES of UTF-8 without control characters. what: for the text. Returns 0 or EC_EINVAL. */
 int registry_name_check(const char *what, const char *name, struct error *err) EC_MUST_CHECK;
 

@@ -69,7 +69,7 @@ static int check_email(const char *email, struct error *err)
 	if (n > EMAIL_BYTES_MAX)
 		return error_set(err, EC_EINVAL, "email: has %zu bytes, at most %d are allowed", n,
 				 EMAIL_BYTES_MAX);
-	if (!at || at == email || at[1] == '\0' || strpbrk(email, " \t\r\n,;<>\"") ||
+	if (!at || at == email || at[1] == '\0' || strpbrk(email, " \t\r\n,:;<>\"") ||
 	    strchr(at + 1, '@'))
 		return error_set(err, EC_EINVAL, "email: \"%s\" is no address", email);
 	return 0;
@@ -125,6 +125,18 @@ static int replace_key(struct registry *r, const struct id *user, const char *ke
 			     3, params, NULL, err);
 }
 
+static int audit_user(struct registry *r, const struct registry_member *member,
+		      const struct registry_user *user, struct error *err)
+{
+	char detail[LIMIT_AUDIT_DETAIL_BYTES];
+
+	(void)snprintf(detail, sizeof(detail), "email=%s role=%s%s", member->email, member->role,
+		       user->key_new ? " new_key" : "");
+	return registry_audit(
+		r, &(struct registry_audit){&member->account, "user.create", &user->id, detail},
+		err);
+}
+
 static int user_create(struct registry *r, const struct registry_member *member,
 		       struct registry_user *user, struct error *err)
 {
@@ -138,13 +150,13 @@ static int user_create(struct registry *r, const struct registry_member *member,
 		secret_new(user->key);
 		code = replace_key(r, &user->id, user->key, err);
 	}
-	if (code < 0)
-		return code;
-	return pg_sync_query(r->conn,
-			     "INSERT INTO memberships (account_id, user_id, role)"
-			     " VALUES ($1::uuid, $2::uuid, $3)"
-			     " ON CONFLICT (account_id, user_id) DO UPDATE SET role = $3",
-			     3, params, NULL, err);
+	if (code == 0)
+		code = pg_sync_query(r->conn,
+				     "INSERT INTO memberships (account_id, user_id, role)"
+				     " VALUES ($1::uuid, $2::uuid, $3)"
+				     " ON CONFLICT (account_id, user_id) DO UPDATE SET role = $3",
+				     3, params, NULL, err);
+	return code < 0 ? code : audit_user(r, member, user, err);
 }
 
 int registry_user_create(struct registry *r, const struct registry_member *member,
@@ -194,6 +206,16 @@ static const struct prefix *sources_parse(const char *text, struct arena *arena,
 	return list;
 }
 
+static int audit_token(struct registry *r, const struct registry_token *token, const struct id *id,
+		       const char *permissions, struct error *err)
+{
+	char detail[LIMIT_AUDIT_DETAIL_BYTES];
+
+	(void)snprintf(detail, sizeof(detail), "name=%s permissions=%s", token->name, permissions);
+	return registry_audit(
+		r, &(struct registry_audit){&token->account, "token.create", id, detail}, err);
+}
+
 static int token_create(struct registry *r, const struct registry_token *token, const struct id *id,
 			const char *secret, struct error *err)
 {
@@ -226,7 +248,7 @@ static int token_create(struct registry *r, const struct registry_token *token, 
 				 "the account has a token of the name \"%s\" already; revoke it or "
 				 "take another name",
 				 token->name);
-	return code;
+	return code < 0 ? code : audit_token(r, token, id, permissions, err);
 }
 
 int registry_token_create(struct registry *r, const struct registry_token *token, struct id *ret_id,
@@ -299,19 +321,20 @@ int registry_token_list(struct registry *r, const struct id *account, struct are
 	return 0;
 }
 
-int registry_token_revoke(struct registry *r, const struct id *account, const char *text,
-			  struct id *ret_id, struct error *err)
+/* The statements of registry_token_revoke. */
+static int token_revoke(struct registry *r, const struct id *account, const char *text,
+			struct id *ret_id, struct error *err)
 {
 	struct id id = {0};
 	const char *const params[] = {account->hex,
 				      id_parse(bytes_of(text), &id) == 0 ? id.hex : NULL, text};
 	AUTO_PGRESULT PGresult *res = NULL;
-	int code = registry_query(r,
-				  "UPDATE api_tokens SET revoked_at = now()"
-				  " WHERE account_id = $1::uuid AND revoked_at IS NULL"
-				  " AND (id = $2::uuid OR ($2::uuid IS NULL AND name = $3))"
-				  " RETURNING id",
-				  3, params, &res, err);
+	int code = pg_sync_query(r->conn,
+				 "UPDATE api_tokens SET revoked_at = now()"
+				 " WHERE account_id = $1::uuid AND revoked_at IS NULL"
+				 " AND (id = $2::uuid OR ($2::uuid IS NULL AND name = $3))"
+				 " RETURNING id, name",
+				 3, params, &res, err);
 
 	if (code < 0)
 		return code;
@@ -319,6 +342,26 @@ int registry_token_revoke(struct registry *r, const struct id *account, const ch
 		return error_set(err, EC_ENOTFOUND, "the account has no token \"%.64s\" in use",
 				 text);
 	struct pg_row row = pg_row_at(res, 0);
+	char detail[LIMIT_AUDIT_DETAIL_BYTES];
 	*ret_id = pg_row_id(&row);
-	return pg_row_end(&row, err);
+	(void)snprintf(detail, sizeof(detail), "name=%s", pg_row_text(&row));
+	code = pg_row_end(&row, err);
+	if (code < 0)
+		return code;
+	return registry_audit(r, &(struct registry_audit){account, "token.revoke", ret_id, detail},
+			      err);
+}
+
+int registry_token_revoke(struct registry *r, const struct id *account, const char *text,
+			  struct id *ret_id, struct error *err)
+{
+	struct id id = {0};
+	int code = registry_begin(r, err);
+
+	if (code < 0)
+		return code;
+	code = registry_end(r, token_revoke(r, account, text, &id, err), err);
+	if (code == 0)
+		*ret_id = id;
+	return code;
 }

@@ -212,7 +212,8 @@ static void test_full_job_has_what_was_asked(void **state)
 					 request.id.hex),
 			    "t 1000000000 ord02 " KIT_DESTINATION);
 	assert_int_equal(kit_sql_i64(k,
-				     "SELECT count(*) FROM audit_events WHERE account_id = '%s'"
+				     "SELECT count(*) FROM audit_events"
+				     " WHERE actor LIKE 'token:%%' AND account_id = '%s'"
 				     " AND action = 'pcap.submit' AND object_id = '%s'",
 				     account.hex, request.id.hex),
 			 1);
@@ -309,7 +310,9 @@ static void test_bucket_must_be_the_accounts_own_and_validated(void **state)
 	assert_int_equal(
 		kit_sql_i64(k, "SELECT count(*) FROM pcaps WHERE account_id = '%s'", account.hex),
 		1);
-	assert_int_equal(kit_sql_i64(k, "SELECT count(*) FROM audit_events WHERE account_id = '%s'",
+	assert_int_equal(kit_sql_i64(k,
+				     "SELECT count(*) FROM audit_events"
+				     " WHERE actor LIKE 'token:%%' AND account_id = '%s'",
 				     account.hex),
 			 1);
 }

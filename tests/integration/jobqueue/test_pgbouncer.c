@@ -117,7 +117,8 @@ static void test_operations_through_the_bouncer(void **state)
 		if (i % 3 == 0)
 			jq_ping(assembler, kit_on_done, &calls[i]);
 		else
-			jq_housekeeping(assembler, 12, kit_on_done, &calls[i]);
+			jq_housekeeping(assembler, &(struct jq_history){12, 12}, kit_on_done,
+					&calls[i]);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
 		assert_int_equal(kit_done(k, &calls[i]), i % 3 == 0 ? EC_ECONFLICT : 0);

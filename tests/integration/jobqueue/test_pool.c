@@ -290,7 +290,7 @@ static void test_slow_operations_leave_a_connection_free(void **state)
 
 	kit_sql(k, "BEGIN; LOCK TABLE idempotency_keys");
 	for (size_t i = 0; i < ARRAY_LEN(slow); i++)
-		jq_housekeeping(jq, 12, kit_on_done, &slow[i]);
+		jq_housekeeping(jq, &(struct jq_history){12, 12}, kit_on_done, &slow[i]);
 	kit_run_ms(k, 100);
 	uint64_t begun_ms = clock_mono_now_ms();
 	jq_ping(jq, kit_on_done, &quick);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "jobqueue/jq_audit.h"
+
 static const struct jq_actor actor = {
 	.name = "token:test", .source = "192.0.2.9", .request_id = "r-9"};
 
@@ -348,7 +350,9 @@ static void test_scope_decides_what_can_be_written(void **state)
 	assert_string_equal(kit_sql_fails(k, "SELECT email FROM users"), denied);
 	assert_string_equal(kit_sql_fails(k, "SELECT token_sha256 FROM api_tokens"), denied);
 	assert_string_equal(kit_sql_fails(k, "DELETE FROM pcaps"), denied);
-	assert_string_equal(kit_sql_fails(k, "SELECT * FROM audit_events"), denied);
+	assert_string_equal(kit_sql_fails(k, "DELETE FROM audit_events"), denied);
+	assert_string_equal(kit_sql_fails(k, "UPDATE audit_events SET result = 'x'"), denied);
+	assert_string_equal(kit_sql_fails(k, "TRUNCATE audit_events"), denied);
 	assert_string_equal(kit_sql_fails(k, "UPDATE job_moves SET to_stage = 'done'"), denied);
 	assert_string_equal(kit_sql_fails(k, "SELECT * FROM pcaps_%s",
 					  kit_sql_text(k, "SELECT to_char(now(), 'YYYYMM')")),

@@ -1,0 +1,94 @@
+#include "jobqueue/jq_audit.h"
+
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "jobqueue/jq_internal.h"
+#include "jobqueue/jq_row.h"
+
+struct op_list {
+	struct pg_op op;
+	jq_audit_list_cb cb;
+	void *arg;
+};
+
+void jq_audit_write(struct jq *jq, const struct id *account, const struct jq_audit *row,
+		    jq_done_cb cb, void *arg)
+{
+	struct op_done *o = op_done_new("account", account, op_done_call, cb, arg);
+
+	pg_op_statement(&o->op,
+			"INSERT INTO audit_events (account_id, id, actor_id, actor, source,"
+			" request_id, action, object_id, result)"
+			" VALUES ($1::uuid, $2::uuid, $3::uuid, $4, $5, $6, $7, $8::uuid, $9)"
+			" ON CONFLICT (account_id, id) DO NOTHING");
+	pg_op_id(&o->op, account);
+	op_audit_params(&o->op, &row->actor);
+	pg_op_text(&o->op, row->action);
+	pg_op_id(&o->op, &row->object);
+	pg_op_text(&o->op, row->result);
+	pg_pool_submit(jq->pool, &o->op);
+}
+
+/* The two results of a list: the page and the number of all. */
+static int read_list(const struct pg_op *op, struct jq_audit_event *events, uint64_t *ret_total,
+		     struct error *err)
+{
+	const PGresult *page = op_rows(op, 0);
+	struct pg_row total = pg_row_at(op_rows(op, 1), 0);
+
+	for (int i = 0; i < PQntuples(page); i++) {
+		struct pg_row row = pg_row_at(page, i);
+		audit_read(&row, &events[i]);
+		int code = pg_row_end(&row, err);
+		if (code < 0)
+			return code;
+	}
+	*ret_total = pg_row_u64(&total);
+	return pg_row_end(&total, err);
+}
+
+static void list_done(struct pg_op *op)
+{
+	const struct op_list *o = (const struct op_list *)op;
+	size_t count = op->err.code == 0 ? (size_t)PQntuples(op_rows(op, 0)) : 0;
+	AUTO_FREE struct jq_audit_event *events = calloc(count + 1, sizeof(*events));
+	uint64_t total = 0;
+
+	if (!events)
+		(void)pg_op_fail(op, EC_ENOMEM, "out of memory");
+	bool ok = op->err.code == 0 && read_list(op, events, &total, &op->err) == 0;
+	o->cb(o->arg, op_error(op), ok ? events : NULL, ok ? count : 0, ok ? total : 0);
+}
+
+/* Parameters $1 to $7 of AUDIT_WHERE. */
+static void list_params(struct pg_op *op, const struct id *account, const struct jq_audit_query *q)
+{
+	pg_op_id(op, account);
+	pg_op_text(op, q->action);
+	pg_op_text(op, q->actor);
+	pg_op_id(op, &q->actor_id);
+	pg_op_text(op, q->operators ? "true" : NULL);
+	pg_op_time(op, q->since_us);
+	pg_op_time(op, q->until_us);
+}
+
+void jq_audit_list(struct jq *jq, const struct id *account, const struct jq_audit_query *query,
+		   jq_audit_list_cb cb, void *arg)
+{
+	struct op_list *o = pg_op_new(sizeof(*o), "account", account, list_done);
+
+	EC_ASSERT(query->page >= 1 && query->per_page >= 1 &&
+		  query->per_page <= LIMIT_LIST_PER_PAGE);
+	o->cb = cb;
+	o->arg = arg;
+	pg_op_statement(&o->op, "SELECT " AUDIT_COLUMNS " FROM audit_events e" AUDIT_WHERE
+				" ORDER BY e.at DESC, e.id DESC"
+				" LIMIT $8::bigint OFFSET $9::bigint");
+	list_params(&o->op, account, query);
+	pg_op_i64(&o->op, query->per_page);
+	pg_op_i64(&o->op, ((int64_t)query->page - 1) * query->per_page);
+	pg_op_statement(&o->op, "SELECT count(*) FROM audit_events e" AUDIT_WHERE);
+	list_params(&o->op, account, query);
+	pg_pool_submit(jq->pool, &o->op);
+}
