@@ -38,6 +38,7 @@ const struct command *commands_account(size_t *ret_count);    /* account and pre
 const struct command *commands_credential(size_t *ret_count); /* user and token, as above */
 const struct command *commands_sampler(size_t *ret_count);    /* sampler, as above */
 const struct command *commands_pcap(size_t *ret_count);       /* pcap, as above */
+const struct command *commands_audit(size_t *ret_count);      /* audit, as above */
 
 /* Rows that every command's table begins with. */
 #define COMMAND_SETTINGS                                                                           \

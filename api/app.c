@@ -70,7 +70,8 @@ static int open_services(struct api_app *app, struct error *err)
 	app->metrics = api_metrics_new(api_routes, api_routes_count);
 	app->rate = api_rate_new(c->request_rate_per_s, c->request_burst);
 	app->logins = login_gate_new(c->login_failures, c->login_refill_ms);
-	if (!app->metrics || !app->rate || !app->logins)
+	app->refusals = api_rate_new(LIMIT_AUDIT_REFUSALS_PER_S, LIMIT_AUDIT_REFUSALS);
+	if (!app->metrics || !app->rate || !app->logins || !app->refusals)
 		return error_set(err, EC_ENOMEM, "out of memory");
 	int r = jq_open(app->loop, &jq, &app->jq, err);
 	if (r < 0)
@@ -232,6 +233,7 @@ static void free_all(struct api_app *app)
 	api_server_free(app->server);
 	api_rate_free(app->rate);
 	login_gate_free(app->logins);
+	api_rate_free(app->refusals);
 	api_metrics_free(app->metrics);
 	bucket_list_free(app->bucket_list);
 	memset(app, 0, sizeof(*app));

@@ -26,7 +26,8 @@ struct api_app {
 	struct api_config config;
 	uv_loop_t *loop;
 	struct api_metrics *metrics;
-	struct api_rate *rate;
+	struct api_rate *rate;     /* of requests */
+	struct api_rate *refusals; /* of audit rows about refused requests */
 	struct login_gate *logins;
 	struct jq *jq;
 	struct store *store;

@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "api/app.h"
+#include "api/audit_refusal.h"
 #include "api/rate.h"
 #include "base/log.h"
+#include "jobqueue/jq_audit.h"
 #include "jobqueue/jq_auth.h"
 
 static struct credential_header header(const struct api_request *r, const char *name)
@@ -134,6 +136,8 @@ static void on_identity(void *arg, const struct error *err, const struct jq_iden
 	if (!take_rate(r, holder) || !take_place(r, API_SHARE_ACCOUNT, holder))
 		return;
 	if (!who->account_member || (who->permissions & route->permission) != route->permission) {
+		if (who->account_member)
+			audit_refused(r, JQ_AUDIT_FORBIDDEN);
 		api_answer_error(r, API_FORBIDDEN, NULL);
 		return;
 	}

@@ -6,9 +6,6 @@
 #include "base/field_errors.h"
 #include "jobqueue/jq_tenant.h"
 
-/* The last page that can be asked for. */
-enum { PCAP_LIST_PAGE_MAX = 1000000 };
-
 /* Read page, per_page, status, type, since and until. Texts of *ret are static.
  * Returns 0, or EC_EINVAL with one item for each wrong parameter. */
 int pcap_list_query_parse(struct bytes query, struct jq_list_query *ret,

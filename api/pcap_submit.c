@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "api/app.h"
+#include "api/audit_refusal.h"
 #include "api/envelope.h"
 #include "api/failure.h"
 #include "api/json_body.h"
@@ -11,6 +12,7 @@
 #include "api/pcap_view.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "jobqueue/jq_audit.h"
 #include "storage/bucket_list.h"
 
 /* A submission while the job queue decides. */
@@ -88,6 +90,30 @@ static void answer_no_colo(const struct submit_call *call)
 	api_answer_faults(call->r, &errors);
 }
 
+/* What the account may not do, and what is too much for now; other refusals are mistakes in the request. */
+static void audit_outcome(struct api_request *r, enum jq_submit_outcome o)
+{
+	switch (o) {
+	case JQ_SUBMIT_RATE:
+	case JQ_SUBMIT_RUNNING:
+	case JQ_SUBMIT_FULL_RUNNING:
+		audit_refused(r, JQ_AUDIT_RATE);
+		break;
+	case JQ_SUBMIT_NO_PREFIX:
+	case JQ_SUBMIT_OUT_OF_SCOPE:
+		audit_refused(r, JQ_AUDIT_FORBIDDEN);
+		break;
+	case JQ_SUBMIT_CREATED:
+	case JQ_SUBMIT_REPLAYED:
+	case JQ_SUBMIT_KEY_REUSED:
+	case JQ_SUBMIT_NO_COLO:
+	case JQ_SUBMIT_NO_BUCKET:
+	case JQ_SUBMIT_BUCKET_PENDING:
+	case JQ_SUBMIT_NO_ACCOUNT:
+		break;
+	}
+}
+
 static void on_submitted(void *arg, const struct error *err, const struct jq_submit_result *result)
 {
 	struct submit_call *call = arg;
@@ -98,6 +124,7 @@ static void on_submitted(void *arg, const struct error *err, const struct jq_sub
 		return;
 	}
 	api_metrics_submitted(api_request_app(r)->metrics, outcome_text(result->outcome));
+	audit_outcome(r, result->outcome);
 	switch (result->outcome) {
 	case JQ_SUBMIT_CREATED:
 	case JQ_SUBMIT_REPLAYED:

@@ -1,5 +1,6 @@
 #include "api/routes.h"
 
+#include "api/audit_handlers.h"
 #include "api/bucket_handlers.h"
 #include "api/download.h"
 #include "api/edge.h"
@@ -12,6 +13,7 @@
 
 enum { EVERYWHERE = API_TENANTS | API_EDGE | API_OPS };
 
+#define AUDIT "/client/v4/accounts/{id}/audit"
 #define PCAPS "/client/v4/accounts/{id}/pcaps"
 #define TOKENS "/client/v4/accounts/{id}/tokens"
 
@@ -33,6 +35,7 @@ const struct api_route api_routes[] = {
 	{API_TENANTS, "GET", TOKENS "/{id}", "tokens.get", PERM_ADMIN, 0, false, token_serve_get},
 	{API_TENANTS, "DELETE", TOKENS "/{id}", "tokens.revoke", PERM_ADMIN, 0, false, token_serve_revoke},
 	{API_TENANTS, "PUT", TOKENS "/{id}/value", "tokens.roll", PERM_ADMIN, 0, false, token_serve_roll},
+	{API_TENANTS, "GET", AUDIT, "audit.list", PERM_ADMIN, 0, false, audit_serve_list},
 	{API_EDGE, "POST", "/edge/v1/sync", "edge.sync", 0, LIMIT_SYNC_BYTES, true, api_serve_edge_sync},
 	{API_EDGE, "PUT", "/edge/v1/objects/{rest}", "edge.object", 0, LIMIT_CHUNK_BYTES, true, api_serve_edge_object},
 	{EVERYWHERE, "GET", "/healthz", "healthz", 0, 0, true, api_serve_healthz},

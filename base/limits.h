@@ -74,6 +74,9 @@ enum {
 	LIMIT_TOKENS_REVOKED = 1000,     /* of an account, remembered; older ones are forgotten */
 	LIMIT_TOKEN_SOURCES = 32,        /* networks that a token may be used from */
 	LIMIT_AUDIT_DETAIL_BYTES = 1024, /* text about an operator's change */
+	LIMIT_AUDIT_REFUSALS =
+		60, /* rows of refused attempts at once, of one account in one replica */
+	LIMIT_AUDIT_REFUSALS_PER_S = 1,        /* and then */
 	LIMIT_CHALLENGE_TTL_S = 7 * 24 * 3600, /* a proof of ownership can be answered so long */
 };
 

@@ -61,7 +61,9 @@ static void list_done(struct pg_op *op)
 	o->cb(o->arg, op_error(op), ok ? events : NULL, ok ? count : 0, ok ? total : 0);
 }
 
-/* Parameters $1 to $7 of AUDIT_WHERE. */
+#define WHERE_ACCOUNT " WHERE e.account_id = $1::uuid"
+
+/* Parameters $1 to $7 of WHERE_ACCOUNT and AUDIT_FILTER. */
 static void list_params(struct pg_op *op, const struct id *account, const struct jq_audit_query *q)
 {
 	pg_op_id(op, account);
@@ -82,13 +84,14 @@ void jq_audit_list(struct jq *jq, const struct id *account, const struct jq_audi
 		  query->per_page <= LIMIT_LIST_PER_PAGE);
 	o->cb = cb;
 	o->arg = arg;
-	pg_op_statement(&o->op, "SELECT " AUDIT_COLUMNS " FROM audit_events e" AUDIT_WHERE
-				" ORDER BY e.at DESC, e.id DESC"
-				" LIMIT $8::bigint OFFSET $9::bigint");
+	pg_op_statement(&o->op,
+			"SELECT " AUDIT_COLUMNS " FROM audit_events e" WHERE_ACCOUNT AUDIT_FILTER
+			" ORDER BY e.at DESC, e.id DESC"
+			" LIMIT $8::bigint OFFSET $9::bigint");
 	list_params(&o->op, account, query);
 	pg_op_i64(&o->op, query->per_page);
 	pg_op_i64(&o->op, ((int64_t)query->page - 1) * query->per_page);
-	pg_op_statement(&o->op, "SELECT count(*) FROM audit_events e" AUDIT_WHERE);
+	pg_op_statement(&o->op, "SELECT count(*) FROM audit_events e" WHERE_ACCOUNT AUDIT_FILTER);
 	list_params(&o->op, account, query);
 	pg_pool_submit(jq->pool, &o->op);
 }

@@ -16,6 +16,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/id.h"
+#include "jobqueue/jq_audit.h"
 #include "packet/prefix.h"
 
 struct registry;
@@ -215,6 +216,21 @@ int registry_sampler_revoke_old(struct registry *r, const char *text, struct id 
  * Returns 0, EC_ENOTFOUND or EC_EUNAVAILABLE. */
 int registry_sampler_trust(struct registry *r, const char *text, struct id *ret_id,
 			   struct error *err) EC_MUST_CHECK;
+/* --- audit --- */
+
+/* Rows of an audit list, in an arena. */
+struct registry_audit_rows {
+	struct jq_audit_event *items;
+	size_t count;
+};
+
+/* Audit rows, newest first: of one account, or of all when account is NULL, which reads all rows of the time asked for. query: page
+ * and per_page (at most REGISTRY_AUDIT_MAX) as well. *ret: in the arena. Returns 0, EC_ENOMEM (arena) or EC_EUNAVAILABLE. */
+int registry_audit_list(struct registry *r, const struct id *account,
+			const struct jq_audit_query *query, struct arena *arena,
+			struct registry_audit_rows *ret, struct error *err) EC_MUST_CHECK;
+
+enum { REGISTRY_AUDIT_MAX = 100000 };
 
 /* --- jobs --- */
 

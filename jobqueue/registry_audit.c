@@ -60,3 +60,60 @@ int registry_audit_prefixes(struct registry *r, const struct id *account, const 
 	}
 	return registry_audit(r, &(struct registry_audit){account, action, NULL, detail}, err);
 }
+
+/* The texts of a row, from the result to the arena. */
+static bool keep_texts(struct jq_audit_event *e, struct arena *arena)
+{
+	const char **const texts[] = {&e->actor,  &e->source, &e->request_id,
+				      &e->action, &e->result, &e->detail};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		*texts[i] = arena_strdup(arena, *texts[i]);
+		if (!*texts[i])
+			return false;
+	}
+	return true;
+}
+
+int registry_audit_list(struct registry *r, const struct id *account,
+			const struct jq_audit_query *query, struct arena *arena,
+			struct registry_audit_rows *ret, struct error *err)
+{
+	char since[CLOCK_RFC3339_BYTES], until[CLOCK_RFC3339_BYTES], limit[16], offset[32];
+	const char *const params[] = {account ? account->hex : NULL,
+				      query->action,
+				      query->actor,
+				      query->actor_id.hex[0] ? query->actor_id.hex : NULL,
+				      query->operators ? "true" : NULL,
+				      query->since_us ? since : NULL,
+				      query->until_us ? until : NULL,
+				      limit,
+				      offset};
+	AUTO_PGRESULT PGresult *res = NULL;
+
+	clock_format_rfc3339(query->since_us, since);
+	clock_format_rfc3339(query->until_us, until);
+	(void)snprintf(limit, sizeof(limit), "%u", query->per_page);
+	(void)snprintf(offset, sizeof(offset), "%llu", (query->page - 1ULL) * query->per_page);
+	int code = pg_sync_query(r->conn,
+				 "SELECT " AUDIT_COLUMNS " FROM audit_events e"
+				 " WHERE ($1::uuid IS NULL OR e.account_id = $1)" AUDIT_FILTER
+				 " ORDER BY e.at DESC, e.id DESC"
+				 " LIMIT $8::bigint OFFSET $9::bigint",
+				 ARRAY_LEN(params), params, &res, err);
+	size_t count = code == 0 ? (size_t)PQntuples(res) : 0;
+	struct jq_audit_event *list = arena_calloc(arena, count + 1, sizeof(*list));
+	for (size_t i = 0; list && code == 0 && i < count; i++) {
+		struct pg_row row = pg_row_at(res, (int)i);
+		audit_read(&row, &list[i]);
+		code = pg_row_end(&row, err);
+		if (code == 0 && !keep_texts(&list[i], arena))
+			list = NULL;
+	}
+	if (code < 0)
+		return code;
+	if (!list)
+		return error_set(err, EC_ENOMEM, "out of memory");
+	*ret = (struct registry_audit_rows){list, count};
+	return 0;
+}

@@ -21,7 +21,7 @@ LISTENERS = {"API_TENANTS": ["tenants"], "API_EDGE": ["edge"], "API_OPS": ["ops"
 ALWAYS = ("400", "413", "500", "503")
 WITH_STATUS = {"Retry-After": ("429", "503"), "X-Should-Retry": ("409", "429"), "Allow": ("405",), "Content-Range": ("206", "416")}
 ROUTE = re.compile(
-    r'\{(API_\w+|EVERYWHERE), "(\w+)", (PCAPS|TOKENS)?(?: ?"([^"]*)")?, "[\w.]+", (PERM_(\w+)|0),'
+    r'\{(API_\w+|EVERYWHERE), "(\w+)", (PCAPS|TOKENS|AUDIT)?(?: ?"([^"]*)")?, "[\w.]+", (PERM_(\w+)|0),'
 )
 ROW = re.compile(r"X\((\w+),\s*(\d{3}),\s*(\d{4,5}),")
 

@@ -7,6 +7,7 @@
 import hashlib
 import json
 import os
+import pwd
 import re
 import subprocess
 import sys
@@ -80,7 +81,7 @@ class Admin(unittest.TestCase):
         done = run("--help", url=None)
         self.assertEqual(done.returncode, 0)
         commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", done.stdout, re.M)
-        self.assertEqual(len(commands), 17)
+        self.assertEqual(len(commands), 18)
         for command in commands:
             done = run(*command.split(), "--help", url=None)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -122,6 +123,33 @@ class Admin(unittest.TestCase):
                                   env=clean, timeout=60)
         self.assertEqual(done.returncode, 1)
         self.assertIn("cannot write to stdout", done.stderr)
+
+    def test_audit_of_what_an_operator_does(self):
+        name = self.name()
+        account = self.ok("account", "create", "--name", name, "--prefixes", "192.0.2.0/24")["id"]
+        token = self.ok("token", "create", "--account", name, "--name", "ci", "--permissions", "read,admin")
+        self.ok("token", "revoke", "--account", name, "--name", "ci")
+        rows = self.ok("audit", "--account", name)
+        self.assertEqual([row["action"] for row in rows],
+                         ["token.revoke", "token.create", "prefix.add", "account.create"])
+        for row in rows:
+            self.assertEqual((row["account"], row["source"], row["result"]), (account, "local", "ok"))
+            self.assertEqual(row["actor"], "operator:" + pwd.getpwuid(os.getuid()).pw_name)
+            self.assertRegex(row["when"], TIME)
+            self.assertNotIn(token["token"], str(row))
+        self.assertEqual([row["object"] for row in rows], [token["id"], token["id"], None, None])
+        self.assertEqual(rows[1]["detail"], "name=ci permissions=read,admin")
+        self.assertEqual(rows[2]["detail"], "192.0.2.0/24")
+        self.assertEqual(self.ok("audit", "--account", account, "--action", "prefix.add"), [rows[2]])
+        self.assertEqual(self.ok("audit", "--account", account, "--limit", "1"), [rows[0]])
+        self.assertEqual(self.ok("audit", "--account", account, "--since", rows[1]["when"]), rows[:2])
+        self.assertEqual(self.ok("audit", "--account", account, "--until", rows[1]["when"]), rows[1:])
+        self.assertEqual(self.ok("audit", "--limit", "4"), rows)  # of all accounts
+        table = run("audit", "--account", name).stdout.splitlines()
+        self.assertEqual((len(table), table[0].split()[:3]), (5, ["WHEN", "ACCOUNT", "ACTOR"]))
+        self.fails(1, "--since: must be an RFC 3339 time", "audit", "--since", "yesterday")
+        self.fails(1, "--since: is later", "audit", "--since", rows[0]["when"], "--until", rows[3]["when"])
+        self.fails(1, "there is no account", "audit", "--account", "nobody")
 
     def test_migrate_twice_and_from_a_directory(self):
         migrated = self.ok("migrate", url=OWNER)

@@ -54,7 +54,8 @@ def remove(api, account, bucket_id):
 
 
 def actions(db, account):
-    rows = db.sql("SELECT action, result FROM audit_events WHERE account_id = '%s' ORDER BY at" % account.id)
+    rows = db.sql("SELECT action, result FROM audit_events WHERE account_id = '%s' "
+                  "AND actor NOT LIKE 'operator:%%' ORDER BY at" % account.id)
     return [tuple(row) for row in rows]
 
 

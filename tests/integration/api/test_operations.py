@@ -22,7 +22,7 @@ def path_of(template, account_id=MISSING):
 
 
 def test_there_are_all():
-    assert len(OPERATIONS) == 15 + 2 + 2 * 3 + 1 and len(TENANTS) == 15
+    assert len(OPERATIONS) == 16 + 2 + 2 * 3 + 1 and len(TENANTS) == 16
 
 
 @pytest.mark.parametrize("method, template, listener", OPERATIONS)
@@ -116,7 +116,7 @@ def test_a_fault_of_the_service(db, tmp_path):
     with bucket_api(db, tmp_path, entries) as api:
         columns = db.sql("SELECT string_agg(attname, ', ') FROM pg_attribute WHERE attrelid = 'api_tokens'::regclass AND attnum > 0"
                          " AND has_column_privilege('edgecap_api', attrelid, attnum, 'SELECT')")[0][0]  # fmt: skip
-        db.sql("REVOKE SELECT, INSERT, UPDATE ON pcaps, buckets FROM edgecap_api; REVOKE SELECT ON api_tokens FROM edgecap_api")
+        db.sql("REVOKE SELECT, INSERT, UPDATE ON pcaps, buckets FROM edgecap_api; REVOKE SELECT ON api_tokens, audit_events FROM edgecap_api")
         try:
             for method, template in TENANTS:
                 data = bucket if "ownership" in template else body()
@@ -128,6 +128,7 @@ def test_a_fault_of_the_service(db, tmp_path):
         finally:
             db.sql("GRANT SELECT, INSERT, UPDATE ON pcaps, buckets TO edgecap_api")
             db.sql("GRANT SELECT (%s) ON api_tokens TO edgecap_api" % columns)
+            db.sql("GRANT SELECT ON audit_events TO edgecap_api")
         result(api.call("GET", account.path("/ownership"), account))
         assert "permission denied" in api.log()
 
