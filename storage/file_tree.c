@@ -20,7 +20,8 @@ enum {
 	FILE_MODE = 0640,
 	PUBLISH_TRIES_MAX = 1000, /* a remover took the folder away in between that often */
 	COMPARE_BYTES = 64 * 1024,
-	TEMP_PREFIX_BYTES = DIGEST_HEX_BYTES + 1,
+	TEMP_KEY_MAX = STORE_FOLDER_KEY_MAX, /* with '~' and an id it is still a name */
+	TEMP_PREFIX_BYTES = TEMP_KEY_MAX + 2,
 };
 
 int file_tree_code(int errnum)
@@ -86,13 +87,22 @@ void file_tree_close(struct file_tree *tree)
 	tree->root_fd = -1;
 }
 
-/* What the temporary names of a key begin with: the key itself may be longer than a name may be. dst: TEMP_PREFIX_BYTES. */
+/* What the temporary names of a key, or of all keys in a folder ("a/b/"), begin with: the key with '=' for '/', or its digest where it
+ * is longer than a name may be; then, for a key, '~'. Neither is in a key. dst: TEMP_PREFIX_BYTES. */
 static void temp_prefix(const char *key, char *dst)
 {
-	struct digest sha256 = digest_sha256(bytes_of(key));
+	size_t n = strlen(key);
+	bool folder = n > 0 && key[n - 1] == '/';
 
-	digest_hex(&sha256, dst);
-	memcpy(dst + DIGEST_HEX_BYTES - 1, ".", 2);
+	if (n <= TEMP_KEY_MAX) {
+		for (size_t i = 0; i < n; i++)
+			dst[i] = key[i] == '/' ? '=' : key[i];
+	} else {
+		struct digest sha256 = digest_sha256(bytes_of(key));
+		digest_hex(&sha256, dst);
+		n = DIGEST_HEX_BYTES - 1;
+	}
+	memcpy(dst + n, folder ? "" : "~", folder ? 1 : 2);
 }
 
 int file_tree_temp_new(struct file_tree *tree, const char *key, char *name, int *ret_fd,

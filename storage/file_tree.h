@@ -1,6 +1,7 @@
 /* The directory tree behind the file driver: blocking calls with the durability they promise.
  *
- *   <directory>/.tmp/<SHA-256 of the key>.<32 hex>   unfinished writes, on the same file system
+ *   <directory>/.tmp/<the key, '=' for '/'>~<32 hex>   unfinished writes, on the same file system; of a key that is longer than
+ *                                                 STORE_FOLDER_KEY_MAX the SHA-256
  *   <directory>/<key>                                objects
  * A folder is made when the first object needs it and removed with the last one; writers and
  * removers of several processes may do so at the same time. Knows neither uv nor store.h's life
@@ -21,7 +22,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-enum { FILE_TEMP_NAME_BYTES = 112 };
+enum { FILE_TEMP_NAME_BYTES = 256 };
 
 struct file_tree {
 	int root_fd;
@@ -70,5 +71,5 @@ int file_tree_remove(struct file_tree *tree, const char *const *keys, size_t cou
  * file_tree_code. */
 int file_tree_sweep(struct file_tree *tree, int64_t before_s, struct error *err) EC_MUST_CHECK;
 
-/* Remove all unfinished files of key. Returns 0 or a code as file_tree_code. */
+/* Remove all unfinished files of key, or of the keys in a folder when it ends in '/'. Returns 0 or a code as file_tree_code. */
 int file_tree_give_up(struct file_tree *tree, const char *key, struct error *err) EC_MUST_CHECK;

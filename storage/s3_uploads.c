@@ -43,8 +43,11 @@ static bool is_wanted(const struct s3_uploads *u)
 
 	if (!u->its_id[0] || strncmp(u->its_key, prefix, n) != 0)
 		return false;
-	if (u->key)
-		return strcmp(u->its_key + n, u->key) == 0;
+	if (u->key) {
+		size_t length = strlen(u->key);
+		bool folder = length > 0 && u->key[length - 1] == '/';
+		return strncmp(u->its_key + n, u->key, folder ? length : length + 1) == 0;
+	}
 	return store_key_valid(bytes_of(u->its_key + n)) && u->its_begin_us < u->before_us;
 }
 

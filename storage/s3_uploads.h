@@ -22,7 +22,7 @@ struct s3_uploads {
 	struct s3_store *s3;
 	const char *verb; /* for errors: "sweep" */
 	const char *
-		key; /* only uploads of exactly this key, whatever their age; borrowed. NULL: of all keys */
+		key; /* only uploads of exactly this key, or of this folder ("a/"), whatever their age; borrowed. NULL: of all keys */
 	int64_t before_us; /* then only those that began before */
 	void *arg;
 

@@ -110,6 +110,23 @@ static const char *op_key(struct store_op *op, const char *key)
 	return op_copy(op, key);
 }
 
+static bool is_folder(const char *key)
+{
+	size_t n = strlen(key);
+
+	return n >= 2 && key[n - 1] == '/';
+}
+
+/* Check and copy a folder, "a/b/"; fails the operation. */
+static const char *op_folder(struct store_op *op, const char *folder)
+{
+	if (!is_folder(folder) ||
+	    !store_key_valid((struct bytes){(const uint8_t *)folder, strlen(folder) - 1}))
+		(void)error_set(&op->err, EC_EINVAL, "storage: \"%.80s\" is not a valid prefix",
+				folder);
+	return op_copy(op, folder);
+}
+
 static void finish_info(struct store_op *op)
 {
 	op->cb.info(op->arg, op_error(op), op->err.code ? NULL : &op->info);
@@ -279,7 +296,7 @@ void store_give_up(struct store *store, const char *key, store_done_cb cb, void 
 	struct store_op *op = op_new(store, finish_done, arg);
 
 	op->cb.done = cb;
-	op->key = op_key(op, key);
+	op->key = is_folder(key) ? op_folder(op, key) : op_key(op, key);
 	op_start(op, store->driver->give_up);
 }
 
@@ -295,15 +312,10 @@ void store_list(struct store *store, const char *prefix, const char *start_after
 		store_list_cb cb, void *arg)
 {
 	struct store_op *op = op_new(store, finish_list, arg);
-	size_t n = strlen(prefix);
 
 	EC_ASSERT(max >= 1 && max <= 1000);
 	op->cb.list = cb;
-	if (n < 2 || prefix[n - 1] != '/' ||
-	    !store_key_valid((struct bytes){(const uint8_t *)prefix, n - 1}))
-		(void)error_set(&op->err, EC_EINVAL, "storage: \"%.80s\" is not a valid prefix",
-				prefix);
-	op->key = op_copy(op, prefix);
+	op->key = op_folder(op, prefix);
 	op->start_after = op_copy(op, start_after);
 	op->max = max;
 	op_start(op, store->driver->list);

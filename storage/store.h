@@ -24,7 +24,13 @@
 #include "base/digest.h"
 #include "base/error.h"
 
-enum { STORE_KEY_MAX = 512, STORE_URL_MAX = 2048, STORE_DELETE_MAX = 1000 };
+/* STORE_FOLDER_KEY_MAX: what store_give_up finds by its folder. */
+enum {
+	STORE_KEY_MAX = 512,
+	STORE_FOLDER_KEY_MAX = 200,
+	STORE_URL_MAX = 2048,
+	STORE_DELETE_MAX = 1000
+};
 
 struct store;
 
@@ -167,7 +173,8 @@ void store_sweep(struct store *store, uint64_t age_s, store_done_cb cb, void *ar
 /* Remove all unfinished writes of exactly this key, whatever their age: what a killed process left behind under a key that has one
  * writer at a time. The parts that an open writer of this key has stored go as well, and its commit then fails. An object of this key stays. None
  * is no error. On S3, what the killed process sent in its last moment can still arrive after this. EC_ECANCELED: the store was closed meanwhile, some
- * may be left. key: copied. */
+ * may be left. key: copied; one that ends in '/' stands for all keys in this folder (and is at most STORE_FOLDER_KEY_MAX, as they
+ * are; longer ones may be left). */
 void store_give_up(struct store *store, const char *key, store_done_cb cb, void *arg);
 
 /* --- signed uploads --- */

@@ -40,6 +40,25 @@ static void test_pages_are_followed(void **state)
 		fail_msg("%s", err.text);
 }
 
+static void test_a_folder(void **state)
+{
+	static const struct step steps[] = {
+		{"GET /bucket?encoding-type=url&prefix=p%2Fa%2Fb%2F&uploads= HTTP",
+		 LIST(UPLOAD("p/a/b/x", "1") UPLOAD("p/a/bx", "2") UPLOAD("p/a/b/c/y", "3"))},
+		{"DELETE /bucket/p/a/b/c/y?uploadId=3 HTTP", GONE},
+		{"DELETE /bucket/p/a/b/x?uploadId=1 HTTP", GONE},
+	};
+	struct error err = {.code = 0};
+	struct fixture f;
+
+	(void)state;
+	begin_bucket(&f, steps, ARRAY_LEN(steps));
+	int r = store_wait_give_up(f.store, "a/b/", &err);
+	end(&f);
+	if (r < 0)
+		fail_msg("%s", err.text);
+}
+
 /* The server's prefix is no more than a hint. */
 static void test_exactly_this_key(void **state)
 {
@@ -147,6 +166,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pages_are_followed),
+		cmocka_unit_test(test_a_folder),
 		cmocka_unit_test(test_exactly_this_key),
 		cmocka_unit_test(test_uploads_that_are_gone),
 		cmocka_unit_test(test_a_refusal),

@@ -168,6 +168,54 @@ static void test_giving_up_one_key(void **state)
 	assert_int_equal(store_wait_give_up(f->store, "x/../y", NULL), EC_EINVAL);
 }
 
+/* Of a whole folder, and of nothing whose name only begins alike. */
+static void test_give_up_a_folder(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const keys[] = {"c/a/p/s1/00-1.x", "c/a/p/s2/00-1.x", "c/a/p/x",
+					   "c/a/p2/x",        "c/a/p=x",         "c/a/p.x"};
+	struct store_writer *writers[ARRAY_LEN(keys)] = {NULL};
+	struct store_info info;
+	int stored[ARRAY_LEN(keys)];
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		int r = store_wait_writer_open(f->store, keys[i], &writers[i], NULL);
+		assert_int_equal(r,
+				 i == 4 ? EC_EINVAL : 0); /* so it cannot be taken for a folder */
+	}
+	int given_up = store_wait_give_up(f->store, "c/a/p/", NULL);
+	unsigned left = entries(f, ".tmp");
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		stored[i] = writers[i] ? store_wait_commit(writers[i], &info, NULL) : 0;
+	assert_int_equal(given_up, 0);
+	assert_int_equal(left, 2);
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		assert_int_equal(stored[i], i < 3 ? EC_EIO : 0);
+	assert_int_equal(store_wait_give_up(f->store, "c/../p/", NULL), EC_EINVAL);
+	assert_int_equal(store_wait_give_up(f->store, "/", NULL), EC_EINVAL);
+}
+
+/* A key that is too long for the name of an unfinished file has one all the same. */
+static void test_the_longest_key_is_written(void **state)
+{
+	struct fixture *f = *state;
+	char key[STORE_KEY_MAX + 1];
+	struct store_writer *w;
+	struct store_info info;
+
+	memset(key, 'k', sizeof(key));
+	for (size_t i = 199; i < STORE_KEY_MAX; i += 200)
+		key[i] = '/';
+	key[STORE_KEY_MAX] = '\0';
+	assert_int_equal(store_wait_writer_open(f->store, key, &w, NULL), 0);
+	assert_int_equal(store_wait_commit(w, &info, NULL), 0);
+	assert_int_equal(store_wait_writer_open(f->store, key, &w, NULL), 0);
+	int given_up = store_wait_give_up(f->store, key, NULL);
+	int committed = store_wait_commit(w, &info, NULL);
+	assert_int_equal(given_up, 0);
+	assert_int_equal(committed, EC_EIO);
+}
+
 /* A writer killed between link and unlink: the object is there, the second name goes with the sweep. */
 static void test_a_put_killed_after_its_link(void **state)
 {
@@ -376,6 +424,8 @@ int main(void)
 		WITH_STORE(test_folders_come_and_go),
 		WITH_STORE(test_a_killed_writer_is_swept),
 		WITH_STORE(test_giving_up_one_key),
+		WITH_STORE(test_give_up_a_folder),
+		WITH_STORE(test_the_longest_key_is_written),
 		WITH_STORE(test_a_put_killed_after_its_link),
 		WITH_STORE(test_a_failed_write_cannot_be_committed),
 		WITH_STORE(test_writes_that_are_not_waited_for),
