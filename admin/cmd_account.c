@@ -19,6 +19,15 @@ enum { LIST_BYTES_MAX = 256 * 1024 * 1024 };
 		.help = "account, by id or name"                                                   \
 	}
 
+#define RETENTION_SETTING(presence)                                                                \
+	{                                                                                          \
+		.name = "EDGECAP_RETENTION", .kind = SETTING_DURATION, presence,                   \
+		.max = UINT64_C(1000) * REGISTRY_RETENTION_S_MAX,                                  \
+		.help = "files of captures are kept so long; 0 for the service's setting. A "      \
+			"shorter one "                                                             \
+			"is for captures that have ended, too"                                     \
+	}
+
 static cJSON *account_json(const struct registry_account *a)
 {
 	cJSON *object = cJSON_CreateObject();
@@ -29,6 +38,10 @@ static cJSON *account_json(const struct registry_account *a)
 	json_add_int(object, "collect_interval_s", a->collect_interval_s);
 	json_add_int(object, "running_max", a->running_max);
 	json_add_int(object, "full_running_max", a->full_running_max);
+	if (a->retention_s > 0)
+		json_add_int(object, "retention_s", a->retention_s);
+	else
+		json_add_str(object, "retention_s", NULL); /* the service's */
 	json_add_bool(object, "unrestricted", a->unrestricted);
 	json_add_bool(object, "disabled", a->disabled);
 	cJSON *prefixes = json_add_array(object, "prefixes");
@@ -46,15 +59,26 @@ static cJSON *account_json(const struct registry_account *a)
 	return object;
 }
 
-/* Whole seconds of --collect-interval. */
-static int read_interval(const struct settings *s, uint32_t *ret, struct error *err)
+/* Whole seconds of a duration. */
+static int read_seconds(const struct settings *s, const char *name, const char *flag, uint32_t *ret,
+			struct error *err)
 {
-	uint64_t interval_ms = settings_u64(s, "EDGECAP_COLLECT_INTERVAL");
+	uint64_t duration_ms = settings_u64(s, name);
 
-	if (interval_ms % 1000 != 0)
-		return error_set(err, EC_EINVAL, "--collect-interval: must be whole seconds");
-	*ret = (uint32_t)(interval_ms / 1000);
+	if (duration_ms % 1000 != 0)
+		return error_set(err, EC_EINVAL, "%s: must be whole seconds", flag);
+	*ret = (uint32_t)(duration_ms / 1000);
 	return 0;
+}
+
+static int read_durations(const struct settings *s, uint32_t *ret_interval, uint32_t *ret_retention,
+			  struct error *err)
+{
+	int code = read_seconds(s, "EDGECAP_COLLECT_INTERVAL", "--collect-interval", ret_interval,
+				err);
+
+	return code < 0 ? code
+			: read_seconds(s, "EDGECAP_RETENTION", "--retention", ret_retention, err);
 }
 
 static int read_account(const struct settings *s, struct registry_account *a, struct error *err)
@@ -70,7 +94,7 @@ static int read_account(const struct settings *s, struct registry_account *a, st
 	a->full_running_max = (uint32_t)settings_u64(s, "EDGECAP_FULL_RUNNING_MAX");
 	a->unrestricted = settings_bool(s, "EDGECAP_UNRESTRICTED");
 	a->shared = settings_bool(s, "EDGECAP_SHARED");
-	return read_interval(s, &a->collect_interval_s, err);
+	return read_durations(s, &a->collect_interval_s, &a->retention_s, err);
 }
 
 static int account_create(struct command_run *run, struct error *err)
@@ -90,9 +114,17 @@ static int account_create(struct command_run *run, struct error *err)
 
 static int account_list(struct command_run *run, struct error *err)
 {
-	static const char *const columns[] = {
-		"id",           "name",     "collect_interval_s", "running_max", "full_running_max",
-		"unrestricted", "disabled", "prefixes",           "shared",      NULL};
+	static const char *const columns[] = {"id",
+					      "name",
+					      "collect_interval_s",
+					      "running_max",
+					      "full_running_max",
+					      "retention_s",
+					      "unrestricted",
+					      "disabled",
+					      "prefixes",
+					      "shared",
+					      NULL};
 	struct registry_account *list = NULL;
 	struct arena arena;
 	size_t count = 0;
@@ -122,21 +154,23 @@ static int account_set(struct command_run *run, struct error *err)
 {
 	const struct settings *s = run->settings;
 	struct registry_account account = {.prefix_count = 0};
-	uint32_t interval = 0, running = 0, full = 0;
+	uint32_t interval = 0, running = 0, full = 0, retention = 0;
 	struct registry_limits limits = {
 		.collect_interval_s =
 			settings_given(s, "EDGECAP_COLLECT_INTERVAL") ? &interval : NULL,
 		.running_max = given(s, "EDGECAP_RUNNING_MAX", &running),
 		.full_running_max = given(s, "EDGECAP_FULL_RUNNING_MAX", &full),
+		.retention_s = settings_given(s, "EDGECAP_RETENTION") ? &retention : NULL,
 	};
 	struct arena arena;
 	struct id id;
 
-	if (!limits.collect_interval_s && !limits.running_max && !limits.full_running_max)
+	if (!limits.collect_interval_s && !limits.running_max && !limits.full_running_max &&
+	    !limits.retention_s)
 		return error_set(err, EC_EINVAL,
 				 "account set: give at least one of --collect-interval, "
-				 "--running-max and --full-running-max");
-	int code = read_interval(s, &interval, err);
+				 "--running-max, --full-running-max and --retention");
+	int code = read_durations(s, &interval, &retention, err);
 	if (code == 0)
 		code = command_account(run, &id, err);
 	arena_init(&arena, LIST_BYTES_MAX);
@@ -231,6 +265,7 @@ static const struct setting create_settings[] = {
 	 .min = 1,
 	 .max = 1000,
 	 .help = "of these, full ones"},
+	RETENTION_SETTING(.fallback = "0"),
 	{.name = "EDGECAP_UNRESTRICTED",
 	 .kind = SETTING_FLAG,
 	 .help = "may capture every packet, not only those of its prefixes"},
@@ -263,6 +298,7 @@ static const struct setting set_settings[] = {
 	 .min = 1,
 	 .max = 1000,
 	 .help = "of these, full ones"},
+	RETENTION_SETTING(.optional = true),
 };
 
 static const struct setting disable_settings[] = {

@@ -276,12 +276,16 @@ static bool answer_without_file(struct api_request *r, const struct job *job)
 		api_answer_error(r, API_NOT_READY, "The packet capture failed: it has no file");
 		return true;
 	case JOB_EXPIRED:
-		api_answer_error(r, API_EXPIRED, NULL);
+		if (job_is_full(job))
+			break;
+		api_answer_error(r, API_EXPIRED,
+				 job->delete_requested_us ? "The packet capture was deleted"
+							  : NULL);
 		return true;
 	case JOB_DONE:
 		break;
 	}
-	if (strcmp(job->type, "full") != 0)
+	if (!job_is_full(job))
 		return false;
 	api_answer_error(r, API_NOT_READY, "A full packet capture is in its bucket");
 	return true;

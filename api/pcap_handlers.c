@@ -52,6 +52,37 @@ void pcap_serve_stop(struct api_request *r)
 	jq_job_stop(api_request_app(r)->jq, &account, &id, &actor, on_stopped, r);
 }
 
+static void on_deleted(void *arg, const struct error *err, enum jq_delete_outcome outcome)
+{
+	struct api_request *r = arg;
+
+	if (err) {
+		api_answer_failure(r, err);
+		return;
+	}
+	switch (outcome) {
+	case JQ_DELETE_DONE:
+		api_answer_empty(r, 204);
+		return;
+	case JQ_DELETE_UNDER_WAY:
+		api_answer_error(r, API_NOT_READY,
+				 "The packet capture is under way: stop it, and delete it when it "
+				 "has ended");
+		return;
+	case JQ_DELETE_ABSENT:
+		api_answer_error(r, API_NO_JOB, NULL);
+		return;
+	}
+}
+
+void pcap_serve_delete(struct api_request *r)
+{
+	struct id account = api_request_param_id(r, 0), id = api_request_param_id(r, 1);
+	struct jq_actor actor = pcap_actor(r);
+
+	jq_job_delete(api_request_app(r)->jq, &account, &id, &actor, on_deleted, r);
+}
+
 /* A list request while the job queue works on it. */
 struct list_call {
 	struct api_request *r;

@@ -20,6 +20,9 @@ void pcap_serve_get(struct api_request *r);
 /* PUT /accounts/{a}/pcaps/{id}/stop */
 void pcap_serve_stop(struct api_request *r);
 
+/* DELETE /accounts/{a}/pcaps/{id} */
+void pcap_serve_delete(struct api_request *r);
+
 /* GET /accounts/{a}/pcaps/limits */
 void pcap_serve_limits(struct api_request *r);
 

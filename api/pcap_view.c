@@ -128,6 +128,10 @@ static void add_ending(cJSON *obj, const struct job *job)
 		json_add_time(obj, "completed", job->completed_us);
 	if (job->expires_us)
 		json_add_time(obj, "expires", job->expires_us);
+	if (job->delete_requested_us)
+		json_add_time(obj, "delete_requested", job->delete_requested_us);
+	if (job->deleted_us)
+		json_add_time(obj, "deleted", job->deleted_us);
 	if (job->stop_reason != STOP_NONE)
 		add_stop_reason(obj, job);
 	if (job->stage == JOB_DONE || job->stage == JOB_EXPIRED)
@@ -166,5 +170,9 @@ cJSON *pcap_view_messages(const struct job *job)
 		if (cJSON_IsString(text))
 			api_messages_add(messages, text->valuestring);
 	}
+	if (job->delete_requested_us && job_is_full(job))
+		api_messages_add(messages,
+				 "The files that the capture has written into the account's "
+				 "bucket are the account's: they were not deleted");
 	return messages;
 }

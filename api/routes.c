@@ -28,6 +28,7 @@ const struct api_route api_routes[] = {
 	{API_TENANTS, "POST", PCAPS "/ownership/validate", "ownership.validate", PERM_COLLECT, 0, false, bucket_serve_validate},
 	{API_TENANTS, "DELETE", PCAPS "/ownership/{id}", "ownership.delete", PERM_COLLECT, 0, false, bucket_serve_delete},
 	{API_TENANTS, "GET", PCAPS "/{id}", "pcaps.get", PERM_READ, 0, false, pcap_serve_get},
+	{API_TENANTS, "DELETE", PCAPS "/{id}", "pcaps.delete", PERM_COLLECT, 0, false, pcap_serve_delete},
 	{API_TENANTS, "GET", PCAPS "/{id}/download", "pcaps.download", PERM_DOWNLOAD, 0, false, pcap_serve_download},
 	{API_TENANTS, "PUT", PCAPS "/{id}/stop", "pcaps.stop", PERM_COLLECT, 0, false, pcap_serve_stop},
 	{API_TENANTS, "GET", TOKENS, "tokens.list", PERM_ADMIN, 0, false, token_serve_list},

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "assembler/erasure.h"
 #include "base/log.h"
 #include "jobqueue/jq_assembly.h"
 #include "packet/chunk_name.h"
@@ -17,19 +18,22 @@ struct garbage {
 	struct jq *jq;
 	struct store *store;
 	bool running;
+	bool again; /* asked for while it ran */
 	bool stopping;
 	garbage_stopped_cb stopped_cb;
 	void *stopped_arg;
 	/* one round */
 	size_t count, at;
-	unsigned failures; /* of this round */
-	bool page_more;    /* chunks of the current job are left after this page */
-	uint64_t removed;  /* objects of the current job */
+	unsigned failures;       /* of this round */
+	bool page_more;          /* chunks of the current job are left after this page */
+	uint64_t removed;        /* objects of the current job */
+	struct erasure *erasure; /* of the current job */
 	struct jq_garbage items[ITEMS_MAX];
 };
 
 static void item_begin(struct garbage *g);
 static void chunks_list(struct garbage *g);
+static void erase(struct garbage *g);
 static void on_found(void *arg, const struct error *err, const struct jq_garbage *items,
 		     size_t count);
 
@@ -56,18 +60,21 @@ static void stopped(struct garbage *g)
 
 static void round_end(struct garbage *g)
 {
-	bool full = g->count == ITEMS_MAX && g->failures == 0;
+	bool more = g->again || (g->count == ITEMS_MAX && g->failures == 0);
 
 	g->running = false;
 	if (g->stopping)
 		stopped(g);
-	else if (full)
+	else if (more)
 		garbage_run(g);
 }
 
 void garbage_run(struct garbage *g)
 {
-	if (g->running || g->stopping)
+	if (g->stopping)
+		return;
+	g->again = g->running;
+	if (g->running)
 		return;
 	g->running = true;
 	g->failures = 0;
@@ -85,6 +92,8 @@ void garbage_stop(struct garbage *g, garbage_stopped_cb cb, void *arg)
 	g->stopping = true;
 	g->stopped_cb = cb;
 	g->stopped_arg = arg;
+	if (g->erasure)
+		erasure_cancel(g->erasure);
 	if (!g->running)
 		stopped(g);
 }
@@ -111,7 +120,10 @@ static void item_begin(struct garbage *g)
 		return;
 	}
 	g->removed = 0;
-	chunks_list(g);
+	if (g->items[g->at].erase)
+		erase(g);
+	else
+		chunks_list(g);
 }
 
 static void item_log(struct garbage *g, enum log_level level, const char *event,
@@ -123,8 +135,8 @@ static void item_log(struct garbage *g, enum log_level level, const char *event,
 	log_begin(&l, level, event);
 	log_str(&l, "account", item->account.hex);
 	log_str(&l, "pcap", item->pcap.hex);
-	log_str(&l, "what", item->files ? "files" : "chunks");
-	log_u64(&l, "chunks", g->removed);
+	log_str(&l, "what", item->erase ? "all" : item->files ? "files" : "chunks");
+	log_u64(&l, item->erase ? "objects" : "chunks", g->removed);
 	log_str(&l, "reason", err ? err->text : NULL);
 	log_end(&l);
 }
@@ -154,6 +166,45 @@ static void item_record(struct garbage *g)
 {
 	jq_garbage_removed(g->jq, &g->items[g->at], on_recorded, g);
 }
+
+/* --- deletion by the tenant --- */
+
+static void on_erased(void *arg, const struct error *err, uint64_t found)
+{
+	struct garbage *g = arg;
+	const struct jq_garbage *item = &g->items[g->at];
+
+	g->erasure = NULL;
+	g->removed = found;
+	if (err && g->stopping) {
+		round_end(g);
+		return;
+	}
+	if (err) {
+		item_failed(g, err);
+		return;
+	}
+	if (item->erase_again && found > 0)
+		item_log(g, LOG_WARN, "garbage-late", NULL);
+	jq_garbage_erased(g->jq, item, found > 0, on_recorded, g);
+}
+
+static void erase(struct garbage *g)
+{
+	const struct jq_garbage *item = &g->items[g->at];
+	struct error err = {.code = 0};
+
+	g->erasure = erasure_begin(g->store, &item->account, &item->pcap, on_erased, g);
+	if (g->erasure)
+		return;
+	(void)error_set(&err, EC_ENOMEM, "out of memory");
+	item_log(g, LOG_WARN, "garbage-failed", &err);
+	g->failures++;
+	g->at = g->count; /* not now */
+	round_end(g);
+}
+
+/* --- retention --- */
 
 static void on_files_deleted(void *arg, const struct error *err)
 {

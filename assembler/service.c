@@ -191,6 +191,8 @@ static void on_notify(void *arg, const char *channel, const char *payload)
 		return;
 	if (!channel || strcmp(channel, "edgecap_ready") == 0)
 		jobs_claim(s->jobs);
+	if (!channel || strcmp(channel, "edgecap_garbage") == 0)
+		garbage_run(s->garbage);
 }
 
 /* --- stopping: jobs, garbage, database, store, handles --- */

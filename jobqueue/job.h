@@ -60,6 +60,8 @@ struct job {
 		*warnings_json; /* JSON array of texts for `messages`: lost hosts, clocks, empty */
 	int64_t stop_requested_us; /* by the tenant; 0: not */
 	int64_t submitted_us, completed_us, expires_us, deadline_us;
+	int64_t delete_requested_us; /* by the tenant; 0: not */
+	int64_t deleted_us; /* nothing of it was left in the store then; 0: not looked yet */
 	enum stop_reason stop_reason;
 	struct part_counts parts;
 	uint64_t

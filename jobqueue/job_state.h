@@ -16,8 +16,9 @@
 	X(JOB_READY, "ready", "pending", "conversion_pending") /* all ended: may be claimed */     \
 	X(JOB_ASSEMBLING, "assembling", "pending", "conversion_running") /* leased */              \
 	X(JOB_DONE, "done", "success", "success")                        /* files are stored */    \
-	X(JOB_FAILED, "failed", "failed", "failed")     /* error_message says why */               \
-	X(JOB_EXPIRED, "expired", "success", "success") /* files removed: download is 410 */
+	X(JOB_FAILED, "failed", "failed", "failed") /* error_message says why */                   \
+	X(JOB_EXPIRED, "expired", "success",                                                       \
+	  "success") /* files removed, or a tenant wants them to be: download is 410 */
 
 enum job_stage {
 #define X(name, text, status, full_status) name,

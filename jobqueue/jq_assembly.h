@@ -13,6 +13,8 @@ enum {
 	JQ_GARBAGE_MAX = 1000,
 	/* chunks stay this long after their job has ended: an upload URL may be used until then */
 	JQ_GARBAGE_GRACE_S = LIMIT_UPLOAD_URL_TTL_S + 60,
+	/* an upload that began in the URL's last moment has ended, too */
+	JQ_ERASE_GRACE_S = LIMIT_UPLOAD_URL_TTL_S + LIMIT_EDGE_READ_S + 60,
 };
 
 struct jq_lease {
@@ -105,17 +107,24 @@ void jq_reap(struct jq *jq, jq_reaped_cb cb, void *arg);
 /* A job whose chunks or files are to be removed. */
 struct jq_garbage {
 	struct id account, pcap;
-	bool files; /* true: retention, files too; false: chunks of a job that has ended */
+	bool files;       /* true: retention, files too; false: chunks of a job that has ended */
+	bool erase;       /* the tenant wants all of it deleted */
+	bool erase_again; /* it was removed and is looked at once more */
 };
 
 typedef void (*jq_garbage_cb)(void *arg, const struct error *err, const struct jq_garbage *items,
 			      size_t count);
 
-/* Find at most max (1..JQ_GARBAGE_MAX) of them, oldest first: done jobs past `expires`, and ended jobs whose
+/* Find at most max (1..JQ_GARBAGE_MAX) of them: what tenants want deleted, then, oldest first, done jobs past `expires`, and ended jobs whose
  * chunks are still there JQ_GARBAGE_GRACE_S after their end and are not kept any more. */
 void jq_garbage_find(struct jq *jq, uint32_t max, jq_garbage_cb cb, void *arg);
 
-/* Record that it was removed (stage `expired` when files). */
+/* Record that all of a job that is to be erased was seen to be gone. found: something was there. While upload URLs may still be used it is
+ * found again after JQ_ERASE_GRACE_S from the job's end. */
+void jq_garbage_erased(struct jq *jq, const struct jq_garbage *item, bool found, jq_done_cb cb,
+		       void *arg);
+
+/* Record that it was removed (stage `expired` when files). Not for erase. */
 void jq_garbage_removed(struct jq *jq, const struct jq_garbage *item, jq_done_cb cb, void *arg);
 
 /* How long rows are kept besides those of this month; 1 or more each. */

@@ -57,6 +57,8 @@ static int read_garbage(const PGresult *res, struct jq_garbage *items, struct er
 		items[i].account = pg_row_id(&row);
 		items[i].pcap = pg_row_id(&row);
 		items[i].files = pg_row_bool(&row);
+		items[i].erase = pg_row_bool(&row);
+		items[i].erase_again = pg_row_bool(&row);
 		int code = pg_row_end(&row, err);
 		if (code < 0)
 			return code;
@@ -84,7 +86,7 @@ void jq_garbage_find(struct jq *jq, uint32_t max, jq_garbage_cb cb, void *arg)
 	o->cb = cb;
 	o->arg = arg;
 	o->op.slow = true;
-	pg_op_statement(&o->op, "SELECT account_id, pcap_id, files"
+	pg_op_statement(&o->op, "SELECT account_id, pcap_id, files, erase, erase_again"
 				" FROM garbage_find($1::integer, $2::integer)");
 	pg_op_i64(&o->op, max);
 	pg_op_i64(&o->op, JQ_GARBAGE_GRACE_S);
@@ -99,6 +101,20 @@ void jq_garbage_removed(struct jq *jq, const struct jq_garbage *item, jq_done_cb
 	pg_op_id(&o->op, &item->account);
 	pg_op_id(&o->op, &item->pcap);
 	pg_op_bool(&o->op, item->files);
+	pg_pool_submit(jq->pool, &o->op);
+}
+
+void jq_garbage_erased(struct jq *jq, const struct jq_garbage *item, bool found, jq_done_cb cb,
+		       void *arg)
+{
+	struct op_done *o = op_done_new("fleet", NULL, op_done_call, cb, arg);
+
+	pg_op_statement(&o->op,
+			"SELECT garbage_erased($1::uuid, $2::uuid, $3::boolean, $4::integer)");
+	pg_op_id(&o->op, &item->account);
+	pg_op_id(&o->op, &item->pcap);
+	pg_op_bool(&o->op, found);
+	pg_op_i64(&o->op, JQ_ERASE_GRACE_S);
 	pg_pool_submit(jq->pool, &o->op);
 }
 

@@ -17,6 +17,12 @@ struct op_list {
 	void *arg;
 };
 
+struct op_delete {
+	struct pg_op op;
+	jq_delete_cb cb;
+	void *arg;
+};
+
 struct op_limits {
 	struct pg_op op;
 	jq_limits_cb cb;
@@ -201,6 +207,51 @@ void jq_job_stop(struct jq *jq, const struct id *account, const struct id *pcap,
 	struct op_done *o = op_done_new("account", account, stop_done, cb, arg);
 
 	pg_op_statement(&o->op, "SELECT pcap_stop($1::uuid, $2::uuid, $3::uuid, $4::uuid, $5, $6,"
+				" $7)");
+	pg_op_id(&o->op, account);
+	pg_op_id(&o->op, pcap);
+	op_audit_params(&o->op, actor);
+	pg_pool_submit(jq->pool, &o->op);
+}
+
+static void delete_done(struct pg_op *op)
+{
+	static const struct {
+		const char *text;
+		enum jq_delete_outcome outcome;
+	} outcomes[] = {
+#define X(name, text) {text, name},
+		JQ_DELETE_OUTCOMES(X)
+#undef X
+	};
+	const struct op_delete *o = (const struct op_delete *)op;
+	enum jq_delete_outcome outcome = JQ_DELETE_ABSENT;
+	bool known = false;
+
+	if (op->err.code == 0) {
+		struct pg_row row = pg_row_at(op_rows(op, 0), 0);
+		const char *text = pg_row_text(&row);
+		for (size_t i = 0; text && i < ARRAY_LEN(outcomes); i++) {
+			if (strcmp(text, outcomes[i].text) == 0) {
+				outcome = outcomes[i].outcome;
+				known = true;
+			}
+		}
+		if (!known)
+			pg_row_fail(&row, "is no outcome");
+		(void)!pg_row_end(&row, &op->err);
+	}
+	o->cb(o->arg, op_error(op), outcome);
+}
+
+void jq_job_delete(struct jq *jq, const struct id *account, const struct id *pcap,
+		   const struct jq_actor *actor, jq_delete_cb cb, void *arg)
+{
+	struct op_delete *o = pg_op_new(sizeof(*o), "account", account, delete_done);
+
+	o->cb = cb;
+	o->arg = arg;
+	pg_op_statement(&o->op, "SELECT pcap_delete($1::uuid, $2::uuid, $3::uuid, $4::uuid, $5, $6,"
 				" $7)");
 	pg_op_id(&o->op, account);
 	pg_op_id(&o->op, pcap);

@@ -10,7 +10,9 @@ enum {
 };
 
 /* Statements are in simple protocol, outside pipeline mode; their results are of no interest. */
-#define LISTEN_SQL "LISTEN edgecap_job; LISTEN edgecap_ready; LISTEN edgecap_registry"
+#define LISTEN_SQL                                                                                 \
+	"LISTEN edgecap_job; LISTEN edgecap_ready; LISTEN edgecap_garbage; LISTEN "                \
+	"edgecap_registry"
 #define PROBE_SQL "SELECT 1"
 
 struct jq_listener {
@@ -23,7 +25,8 @@ struct jq_listener {
 	uint32_t open;  /* handles to be closed */
 };
 
-static const char *const channels[] = {"edgecap_job", "edgecap_ready", "edgecap_registry"};
+static const char *const channels[] = {"edgecap_job", "edgecap_ready", "edgecap_garbage",
+				       "edgecap_registry"};
 
 static void send_sql(struct jq_listener *l, const char *sql)
 {

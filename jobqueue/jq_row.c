@@ -78,6 +78,8 @@ void job_read(struct pg_row *r, struct job *ret)
 	ret->completed_us = pg_row_time_us(r);
 	ret->expires_us = pg_row_time_us(r);
 	ret->deadline_us = pg_row_time_us(r);
+	ret->delete_requested_us = pg_row_time_us(r);
+	ret->deleted_us = pg_row_time_us(r);
 	if (stop_reason_parse(read_word(r), &ret->stop_reason) < 0)
 		pg_row_fail(r, "is no stop reason");
 	ret->parts.total = pg_row_u32(r);

@@ -11,7 +11,8 @@
 	" p.colo_name, p.destination, p.filter,"                                                   \
 	" p.selection_method, p.selection_interval, p.selection_space,"                            \
 	" p.selection_probability_ppb, p.selection_secret, p.stage, p.error_message, p.warnings,"  \
-	" p.stop_requested_at, p.submitted, p.completed, p.expires, p.deadline, p.stop_reason,"    \
+	" p.stop_requested_at, p.submitted, p.completed, p.expires, p.deadline,"                   \
+	" p.delete_requested_at, p.deleted_at, p.stop_reason,"                                     \
 	" p.parts_total, p.parts_assigned, p.parts_running, p.parts_done, p.parts_failed,"         \
 	" p.parts_lost, coalesce(p.packets_in_file, p.captured), p.packets_cut,"                   \
 	" p.packets_rejected, " LEDGER_COLUMNS(                                                    \

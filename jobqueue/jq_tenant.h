@@ -95,6 +95,25 @@ void jq_job_list(struct jq *jq, const struct id *account, const struct jq_list_q
 void jq_job_stop(struct jq *jq, const struct id *account, const struct id *pcap,
 		 const struct jq_actor *actor, jq_done_cb cb, void *arg);
 
+/* How a deletion ended; text: the word of pcap_delete (0018_removal.sql). X(name, text) */
+#define JQ_DELETE_OUTCOMES(X)                                                                      \
+	X(JQ_DELETE_DONE, "deleted")        /* now or before */                                    \
+	X(JQ_DELETE_UNDER_WAY, "under_way") /* the job has not ended */                            \
+	X(JQ_DELETE_ABSENT, "absent")       /* the account has no such job */
+
+enum jq_delete_outcome {
+#define X(name, text) name,
+	JQ_DELETE_OUTCOMES(X)
+#undef X
+};
+
+typedef void (*jq_delete_cb)(void *arg, const struct error *err, enum jq_delete_outcome outcome);
+
+/* Have the files of an ended job deleted: from now on nobody downloads it, delete_requested_us is set, and an assembler removes all of it
+ * from the store, then sets deleted_us. Audit row and NOTIFY in the same transaction. */
+void jq_job_delete(struct jq *jq, const struct id *account, const struct id *pcap,
+		   const struct jq_actor *actor, jq_delete_cb cb, void *arg);
+
 struct jq_limits {
 	uint32_t collect_interval_s;
 	uint32_t next_collect_s; /* seconds until the next submit is allowed; 0 now */

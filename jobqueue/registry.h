@@ -55,6 +55,8 @@ struct registry_account {
 	uint32_t collect_interval_s; /* 0..86400; 0: no limit */
 	uint32_t running_max;        /* 1..100000 jobs */
 	uint32_t full_running_max;   /* 1..1000 of these may be full */
+	uint32_t
+		retention_s; /* files are kept so long, up to REGISTRY_RETENTION_S_MAX; 0: the service's setting */
 	bool unrestricted, disabled;
 	int64_t created_us;
 	size_t prefix_count;
@@ -76,9 +78,13 @@ int registry_account_list(struct registry *r, struct arena *arena, struct regist
 /* What is to be changed of an account's limits; the units and ranges of struct registry_account. */
 struct registry_limits {
 	const uint32_t *collect_interval_s, *running_max, *full_running_max; /* NULL: as it is */
+	const uint32_t *retention_s;
 };
 
-/* Change limits; jobs that run are not touched. *ret: the account as it is now, with its prefixes, in the arena.
+enum { REGISTRY_RETENTION_S_MAX = 3650 * 86400 };
+
+/* Change limits; jobs that run are not touched. A retention is for jobs that end from now on, and ends the time of those that have ended
+ * earlier, never later: what somebody was promised to be removed is. *ret: the account as it is now, with its prefixes, in the arena.
  * Returns 0, EC_ENOTFOUND, EC_EINVAL (outside a range), EC_ENOMEM (arena) or EC_EUNAVAILABLE. */
 int registry_account_set(struct registry *r, const struct id *account,
 			 const struct registry_limits *limits, struct arena *arena,

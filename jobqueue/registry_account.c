@@ -108,21 +108,22 @@ static int insert_prefixes(struct registry *r, const struct id *account,
 static int insert_account(struct registry *r, const struct registry_account *account,
 			  const struct id *id, struct error *err)
 {
-	char interval[16], running[16], full[16];
+	char interval[16], running[16], full[16], retention[16];
 	const char *const params[] = {
 		id->hex, account->name, interval, running, account->unrestricted ? "true" : "false",
-		full};
+		full,    retention};
 	AUTO_PGRESULT PGresult *res = NULL;
 
 	(void)snprintf(interval, sizeof(interval), "%u", account->collect_interval_s);
 	(void)snprintf(running, sizeof(running), "%u", account->running_max);
 	(void)snprintf(full, sizeof(full), "%u", account->full_running_max);
+	(void)snprintf(retention, sizeof(retention), "%u", account->retention_s);
 	int code = pg_sync_query(r->conn,
 				 "INSERT INTO accounts (id, name, collect_interval_s, running_max,"
-				 " unrestricted, full_running_max) VALUES ($1::uuid, $2,"
-				 " $3::integer, $4::integer, $5::boolean, $6::integer)"
-				 " ON CONFLICT DO NOTHING RETURNING 1",
-				 6, params, &res, err);
+				 " unrestricted, full_running_max, retention_s) VALUES ($1::uuid,"
+				 " $2, $3::integer, $4::integer, $5::boolean, $6::integer,"
+				 " nullif($7::integer, 0)) ON CONFLICT DO NOTHING RETURNING 1",
+				 ARRAY_LEN(params), params, &res, err);
 	if (code == 0 && PQntuples(res) == 0)
 		return error_set(err, EC_ECONFLICT,
 				 "there is an account of the name \"%s\" or the id %s already",
@@ -137,9 +138,10 @@ static int audit_create(struct registry *r, const struct registry_account *accou
 
 	(void)snprintf(detail, sizeof(detail),
 		       "name=%s collect_interval_s=%u running_max=%u full_running_max=%u "
-		       "unrestricted=%s",
+		       "retention_s=%u unrestricted=%s",
 		       account->name, account->collect_interval_s, account->running_max,
-		       account->full_running_max, account->unrestricted ? "true" : "false");
+		       account->full_running_max, account->retention_s,
+		       account->unrestricted ? "true" : "false");
 	int code = registry_audit(r, &(struct registry_audit){id, "account.create", NULL, detail},
 				  err);
 	if (code == 0 && account->prefix_count > 0)
@@ -178,7 +180,8 @@ int registry_account_create(struct registry *r, const struct registry_account *a
 
 /* Columns of an account, from accounts AS a, in the order of read_account. */
 #define ACCOUNT_COLUMNS                                                                            \
-	"a.id, a.name, a.collect_interval_s, a.running_max, a.full_running_max, a.unrestricted,"   \
+	"a.id, a.name, a.collect_interval_s, a.running_max, a.full_running_max, a.retention_s,"    \
+	" a.unrestricted,"                                                                         \
 	" a.disabled, a.created_at"
 
 static int read_account(struct pg_row *row, struct arena *arena, struct registry_account *ret,
@@ -189,6 +192,7 @@ static int read_account(struct pg_row *row, struct arena *arena, struct registry
 	ret->collect_interval_s = pg_row_u32(row);
 	ret->running_max = pg_row_u32(row);
 	ret->full_running_max = pg_row_u32(row);
+	ret->retention_s = pg_row_u32(row);
 	ret->unrestricted = pg_row_bool(row);
 	ret->disabled = pg_row_bool(row);
 	ret->created_us = pg_row_time_us(row);
@@ -321,25 +325,44 @@ static const char *number_param(const uint32_t *number, char *dst)
 	return dst;
 }
 
+/* What has ended already is kept no longer than a job that ends now. */
+static int shorten(struct registry *r, const struct id *account, const char *retention_s,
+		   struct error *err)
+{
+	const char *const params[] = {account->hex, retention_s};
+
+	return pg_sync_query(r->conn,
+			     "UPDATE pcaps SET expires = completed"
+			     "  + make_interval(secs => $2::integer)"
+			     " WHERE account_id = $1::uuid AND stage IN ('done', 'failed')"
+			     " AND expires > completed + make_interval(secs => $2::integer)",
+			     2, params, NULL, err);
+}
+
 /* The statements of registry_account_set; the account is locked. */
 static int set_limits(struct registry *r, const struct id *account,
 		      const struct registry_limits *limits, struct arena *arena,
 		      struct registry_account *ret, struct error *err)
 {
-	char interval[16], running[16], full[16];
+	char interval[16], running[16], full[16], retention[16];
 	const char *const params[] = {account->hex,
 				      number_param(limits->collect_interval_s, interval),
 				      number_param(limits->running_max, running),
-				      number_param(limits->full_running_max, full)};
+				      number_param(limits->full_running_max, full),
+				      number_param(limits->retention_s, retention)};
 	AUTO_PGRESULT PGresult *res = NULL, *prefixes = NULL;
 	int code =
 		pg_sync_query(r->conn,
 			      "UPDATE accounts a SET"
 			      " collect_interval_s = coalesce($2::integer, a.collect_interval_s),"
 			      " running_max = coalesce($3::integer, a.running_max),"
-			      " full_running_max = coalesce($4::integer, a.full_running_max)"
+			      " full_running_max = coalesce($4::integer, a.full_running_max),"
+			      " retention_s = CASE WHEN $5::integer IS NULL THEN a.retention_s"
+			      "  ELSE nullif($5::integer, 0) END"
 			      " WHERE a.id = $1::uuid RETURNING " ACCOUNT_COLUMNS,
-			      4, params, &res, err);
+			      ARRAY_LEN(params), params, &res, err);
+	if (code == 0 && limits->retention_s && *limits->retention_s > 0)
+		code = shorten(r, account, retention, err);
 
 	if (code == 0)
 		code = pg_sync_query(
@@ -371,6 +394,7 @@ static int audit_set(struct registry *r, const struct id *account,
 	add_number(detail, sizeof(detail), "collect_interval_s", limits->collect_interval_s);
 	add_number(detail, sizeof(detail), "running_max", limits->running_max);
 	add_number(detail, sizeof(detail), "full_running_max", limits->full_running_max);
+	add_number(detail, sizeof(detail), "retention_s", limits->retention_s);
 	return registry_audit(r, &(struct registry_audit){account, "account.set", NULL, detail},
 			      err);
 }

@@ -64,6 +64,11 @@ void chunk_prefix_of_job(const struct id *account, const struct id *pcap, char *
 	(void)snprintf(dst, OBJECT_KEY_BYTES, "chunks/%s/%s/", account->hex, pcap->hex);
 }
 
+void capture_prefix_of_job(const struct id *account, const struct id *pcap, char *dst)
+{
+	(void)snprintf(dst, OBJECT_KEY_BYTES, "pcaps/%s/%s/", account->hex, pcap->hex);
+}
+
 void capture_key_format(const struct id *account, const struct id *pcap, const char *extension,
 			char *dst)
 {

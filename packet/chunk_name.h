@@ -31,6 +31,9 @@ int chunk_name_parse(struct bytes key, struct chunk_name *ret) EC_MUST_CHECK;
 /* "chunks/<account>/<pcap>/": all chunks of a job. dst: OBJECT_KEY_BYTES. */
 void chunk_prefix_of_job(const struct id *account, const struct id *pcap, char *dst);
 
+/* "pcaps/<account>/<pcap>/": all files of a job. dst: OBJECT_KEY_BYTES. */
+void capture_prefix_of_job(const struct id *account, const struct id *pcap, char *dst);
+
 /* The key of a job's file. extension: "pcap" or "pcapng". dst: OBJECT_KEY_BYTES. */
 void capture_key_format(const struct id *account, const struct id *pcap, const char *extension,
 			char *dst);

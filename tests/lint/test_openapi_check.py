@@ -140,16 +140,16 @@ class Check(unittest.TestCase):
         check("GET", "/nothing", 404, error(7003), {})
         check("GET", PCAPS + "/x", 404, error(7003), {})
         check("GET", "/metrics", 404, error(7003), {}, "tenants")
-        check("PATCH", PCAP, 405, error(10405), {}, Allow="GET, HEAD")
+        check("PATCH", PCAP, 405, error(10405), {}, Allow="GET, HEAD, DELETE")
         text = json.dumps(error(6003)).encode()
         headers = {"X-Request-Id": ID, "Content-Type": JSON, "Content-Length": str(len(text))}
         for sent in (b"\0\r\n\r\n", b"", b"GET", b"GET /healthz HTTP/1.1\r\nA\r\n\r\n"):
             openapi_check.check_raw(sent, 400, headers, text)
         self.bad("unmatched 200", "GET", "/metrics", 200, b"# HELP edgecap_x", {}, "tenants")
         self.bad("is a path of the document", "PATCH", PCAP, 404, error(7003), {})
-        self.bad("is no path of the document", "PATCH", "/nothing", 405, error(10405), {}, Allow="GET, HEAD")
+        self.bad("is no path of the document", "PATCH", "/nothing", 405, error(10405), {}, Allow="GET, HEAD, DELETE")
         self.bad("header allow: is missing", "PATCH", PCAP, 405, error(10405), {})
-        self.bad("header allow: should name ['GET', 'HEAD']", "PATCH", PCAP, 405, error(10405), {}, Allow="PUT")
+        self.bad("header allow: should name ['DELETE', 'GET', 'HEAD']", "PATCH", PCAP, 405, error(10405), {}, Allow="PUT")
         self.bad("body /errors/0/code: 7003 was expected", "GET", "/nothing", 404, error(1404), {})
 
     def test_requests(self):

@@ -166,8 +166,8 @@ class Admin(unittest.TestCase):
                             "--running-max", "3", "--unrestricted")
         self.assertRegex(made["id"], HEX)
         self.assertEqual({k: made[k] for k in made if k not in ("id", "name")}, {
-            "collect_interval_s": 300, "running_max": 3, "full_running_max": 1, "unrestricted": True, "disabled": False,
-            "prefixes": ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"],
+            "collect_interval_s": 300, "running_max": 3, "full_running_max": 1, "retention_s": None,
+            "unrestricted": True, "disabled": False, "prefixes": ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"],
             "shared": ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"]})
         listed = [a for a in self.ok("account", "list") if a["id"] == made["id"]][0]
         for key in ("prefixes", "shared"):
@@ -198,9 +198,9 @@ class Admin(unittest.TestCase):
     def test_account_table(self):
         account = self.account("--prefixes", "192.0.2.0/24")
         lines = run("account", "list", url=self.url).stdout.splitlines()
-        self.assertRegex(lines[0], "^ID +NAME +COLLECT_INTERVAL_S +RUNNING_MAX +FULL_RUNNING_MAX +UNRESTRICTED +DISABLED +PREFIXES +SHARED$")
+        self.assertRegex(lines[0], "^ID +NAME +COLLECT_INTERVAL_S +RUNNING_MAX +FULL_RUNNING_MAX +RETENTION_S +UNRESTRICTED +DISABLED +PREFIXES +SHARED$")
         line = [x for x in lines if x.startswith(account["id"])][0]
-        self.assertEqual(line.split(), [account["id"], account["name"], "60", "16", "1", "no", "no", "192.0.2.0/24", "192.0.2.0/24"])
+        self.assertEqual(line.split(), [account["id"], account["name"], "60", "16", "1", "-", "no", "no", "192.0.2.0/24", "192.0.2.0/24"])
         self.assertEqual(line.index(account["name"]), lines[0].index("NAME"))
 
     def test_account_set(self):
@@ -208,6 +208,9 @@ class Admin(unittest.TestCase):
         where = ("account", "set", "--account", account["name"])
         steps = ((("--full-running-max", "2"), {"full_running_max": 2}),
                  (("--collect-interval", "0s"), {"collect_interval_s": 0}),
+                 (("--retention", "90m"), {"retention_s": 5400}),
+                 (("--running-max", "5"), {"running_max": 5}),  # and the retention stays
+                 (("--retention", "0s"), {"retention_s": None}),
                  (("--running-max", "100000", "--collect-interval", "24h"),
                   {"running_max": 100000, "collect_interval_s": 86400}),
                  (("--running-max", "1", "--collect-interval", "5m", "--full-running-max", "1000"),
@@ -224,10 +227,13 @@ class Admin(unittest.TestCase):
     def test_account_set_errors(self):
         account = self.account()
         where = ("account", "set", "--account", account["id"])
-        self.fails(1, "give at least one of --collect-interval, --running-max and --full-running-max", *where)
-        self.fails(1, "whole seconds", *where, "--collect-interval", "1500ms")
+        self.fails(1, "give at least one of --collect-interval, --running-max, --full-running-max and --retention",
+                   *where)
+        self.fails(1, "--collect-interval: must be whole seconds", *where, "--collect-interval", "1500ms")
+        self.fails(1, "--retention: must be whole seconds", *where, "--retention", "1500ms")
         for flags in (("--collect-interval", "86401s"), ("--running-max", "0"), ("--running-max", "100001"),
-                      ("--full-running-max", "0"), ("--full-running-max", "1001"), ("--full-running-max", "x")):
+                      ("--full-running-max", "0"), ("--full-running-max", "1001"), ("--full-running-max", "x"),
+                      ("--retention", "3651d"), ("--retention", "x")):
             self.fails(2, flags[0], *where, *flags, "--account", account["id"])
         self.fails(1, "there is no account \"nobody\"", "account", "set", "--account", "nobody", "--running-max", "1")
         self.fails(2, "EDGECAP_ACCOUNT (--account) is required", "account", "set", "--running-max", "1")

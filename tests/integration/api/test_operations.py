@@ -22,7 +22,7 @@ def path_of(template, account_id=MISSING):
 
 
 def test_there_are_all():
-    assert len(OPERATIONS) == 16 + 2 + 2 * 3 + 1 and len(TENANTS) == 16
+    assert len(OPERATIONS) == 17 + 2 + 2 * 3 + 1 and len(TENANTS) == 17
 
 
 @pytest.mark.parametrize("method, template, listener", OPERATIONS)

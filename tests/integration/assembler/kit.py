@@ -148,6 +148,11 @@ class Job:
             expires = NULL, lease_owner = NULL, lease_id = NULL WHERE %s;""" % self.where)
         return self
 
+    def delete(self):
+        """What a tenant's DELETE does; the outcome."""
+        return sql("SELECT pcap_delete('%s', '%s', '%s', '%s', 'token:test', '192.0.2.1', 'r')" % (
+            self.account, self.id, new_id(), self.account))[0][0]
+
     def row(self):
         return row("SELECT * FROM pcaps WHERE " + self.where)
 

@@ -98,7 +98,7 @@ static void a_wrong_method_is_told_the_right_ones(void **state)
 		{"DELETE", PCAPS, "POST, GET, HEAD"},
 		{"get", PCAPS, "POST, GET, HEAD"},
 		{"OPTIONS", PCAPS, "POST, GET, HEAD"},
-		{"POST", PCAPS "/" B, "GET, HEAD"},
+		{"POST", PCAPS "/" B, "GET, HEAD, DELETE"},
 		{"GET", PCAPS "/" B "/stop", "PUT"},
 		{"HEAD", PCAPS "/" B "/stop", "PUT"},
 		{"PUT", PCAPS "/ownership", "GET, HEAD, POST"},
