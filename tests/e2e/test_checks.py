@@ -1,9 +1,12 @@
 """The checks that the other tests lean on can fail."""
 
+import base64
 import struct
+import urllib.parse
 from types import SimpleNamespace
 
 import pytest
+import secret_check
 from ledger import COUNTERS, check_part
 from numbered import check_all, check_earliest, check_whole, check_window
 from packet_source import numbered_frame
@@ -80,3 +83,47 @@ def test_earliest_sees_what_was_passed_over():
     for found in ({0: [0, 1, 2]}, {0: [0], 1: [0, 1]}, {0: [0, 2], 1: [0]}, {0: [0, 1], 1: [0, 1]}):
         with pytest.raises(AssertionError):
             check_earliest(found, [TIMES, other], 3)
+
+
+@pytest.mark.parametrize("write", [
+    bytes, lambda v: v.hex().encode(), lambda v: v.hex().upper().encode(), base64.b64encode,
+    base64.urlsafe_b64encode, lambda v: urllib.parse.quote_from_bytes(v, safe="").encode(),
+])  # fmt: skip
+def test_logs_are_searched_for_secrets(tmp_path, write):
+    """In whatever form one is written, and it is not repeated in the report."""
+    log = tmp_path / "api-1.log"
+    secret = b"+not/a~word%of+ours?" + tmp_path.name.encode()
+    log.write_bytes(b"event=request status=200\n" * 3)
+    secret_check.note("token", secret)
+    secret_check.check_logs([log])
+    log.write_bytes(log.read_bytes() + b'event=x text="' + write(secret) + b'"\n')
+    with pytest.raises(AssertionError, match="api-1.log: token .* in line 4") as seen:
+        secret_check.check_logs([log])
+    assert secret.decode() not in str(seen.value)
+
+
+@pytest.mark.parametrize("text", [
+    "PUT /edge/v1/objects/chunks/a?expires=1&max=2&sig=" + "0a" * 32, "?X-Amz-Signature=" + "0a" * 32,
+    "authorization: Bearer abcdefghijklmnop", "url=postgresql://edgecap_api:hunter2@/edgecap", "password=hunter2",
+    "content=edgecap-ownership-v1.abcdefghijklmnopqrstuvwxyz", "payload ECSQ", "payload 45435351",
+])  # fmt: skip
+def test_logs_are_searched_for_what_nobody_has_noted(tmp_path, text):
+    """Signatures, credentials and content are known by their form."""
+    log = tmp_path / "api-1.log"
+    for good in ("sig=none", "token:Bearer", "postgresql://edgecap_api@/edgecap", "password=***"):
+        log.write_text(good + "\n")
+        secret_check.check_logs([log])
+    log.write_text(text + "\n")
+    with pytest.raises(AssertionError, match="in line 1"):
+        secret_check.check_logs([log])
+
+
+def test_what_is_shown_once_is_noted():
+    """Answers of edgecap-admin and of the API, and settings."""
+    made = {"id": "0" * 32, "list": [{"token": "a token that is shown"}], "key": "a key that is shown", "name": "a name, no secret"}
+    assert secret_check.note_answer(made) is made
+    secret_check.note_settings({"EDGECAP_SIGNING_SECRET": "a secret in a setting", "EDGECAP_LISTEN": "127.0.0.1:8080",
+                                "EDGECAP_DATABASE_URL": "postgresql://u:p%20ssword-of-u@/x"})  # fmt: skip
+    for text in (b"a token that is shown", b"a key that is shown", b"a secret in a setting", b"p ssword-of-u"):
+        assert secret_check.find(b"x " + text + b" y"), text
+    assert secret_check.find(b"a name, no secret 127.0.0.1:8080 " + b"0" * 32) == []

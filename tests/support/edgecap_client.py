@@ -6,6 +6,7 @@ from pathlib import Path
 
 import openapi_check
 import requests
+import secret_check
 
 DOCUMENTED_FILTER = {
     "source_address": "1.2.3.4",
@@ -70,6 +71,7 @@ class Tenant:
     def __init__(self, client, account, lab):
         self.client, self.account, self.lab = client, account, lab
         self.headers = {"Authorization": "Bearer " + account["token"]}
+        secret_check.note("token", account["token"])
         self.url = "%s/client/v4/accounts/%s/pcaps" % (client.base, account["id"])
 
     def at(self, client):
@@ -88,7 +90,7 @@ class Tenant:
         )  # fmt: skip
         envelope = answer.json()
         assert envelope["success"] is True and envelope["errors"] == []
-        return envelope["result"]
+        return secret_check.note_answer(envelope["result"])
 
     def post(self, filter_v1=None, **limits):
         """Submit a job; its id."""
@@ -98,6 +100,7 @@ class Tenant:
         """Add a bucket and prove that it is ours; read(filename) gives the content of a file in it."""
         made = self.result("POST", "/ownership", json={"destination_conf": destination})
         proof = {"destination_conf": destination, "ownership_challenge": read(made["filename"])}
+        secret_check.note_answer(proof)
         seen = self.result("POST", "/ownership/validate", json=proof)
         assert seen["status"] == "success", seen
         return seen
@@ -123,6 +126,10 @@ class Tenant:
 
     def stop(self, job):
         answer = self.call("PUT", "/%s/stop" % job)
+        assert answer.status_code == 204 and answer.content == b"", answer.text
+
+    def delete(self, job):
+        answer = self.call("DELETE", "/" + job)
         assert answer.status_code == 204 and answer.content == b"", answer.text
 
     def await_job(self, job, seconds, condition, what):

@@ -20,6 +20,7 @@ import urllib.parse
 from pathlib import Path
 
 import ledger
+import secret_check
 from edgecap_client import Client
 from s3_client import REGION
 from s3_server import S3Server
@@ -64,6 +65,7 @@ class Program:
         argv = ["setpriv", "--pdeathsig=KILL", "--", *self.argv]
         if self.namespace:
             argv = ["setpriv", "--pdeathsig=KILL", "ip", "netns", "exec", self.namespace, *argv]
+        secret_check.note_settings(self.env)
         env = {k: v for k, v in os.environ.items() if not k.startswith("EDGECAP_")}
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
@@ -297,7 +299,7 @@ class Lab:
             text=True,
         )
         assert done.returncode == 0, "%s: %s%s" % (words, done.stdout, done.stderr)
-        return json.loads(done.stdout)
+        return secret_check.note_answer(json.loads(done.stdout))
 
     def sql(self, statement):
         """One statement as the superuser; its unaligned output."""
@@ -416,6 +418,15 @@ class Lab:
 
     # ---- the end
 
+    def check_logs(self):
+        """No secret of this run and no packet's content is in a log of ours, of the database or of the proxy."""
+        for path in (self.dir / "secret").iterdir():
+            secret_check.note("secret/" + path.name, path.read_bytes())
+        others = ("with-s3", "service-", "traffic")
+        logs = [p for p in sorted((self.dir / "log").glob("*.log")) if not p.name.startswith(others)]
+        assert {"api-1.log", "database.log"} <= {p.name for p in logs} or self.failed, logs
+        secret_check.check_logs(logs)
+
     def check_all(self):
         """Every job of every account has ended, and its numbers add up."""
         tenants = {a["id"]: a for a in self.accounts}
@@ -440,6 +451,10 @@ class Lab:
                 problems.append(str(error))
             if REPORTS.search(program.log_text()):
                 problems.append("%s reported: see its log" % program.name)
+        try:
+            self.check_logs()
+        except AssertionError as error:
+            problems.append(str(error))
         for gate in filter(None, (self.store_gate, self.bucket_gate)):
             gate.close()
         if self.s3:

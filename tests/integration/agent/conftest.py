@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -11,6 +12,11 @@ from pathlib import Path
 import pytest
 from edge_link import Link
 from fake_api import TOKEN, FakeApi
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
+import secret_check  # noqa: E402
+
+secret_check.note("sampler token", TOKEN)
 
 FAKE = os.environ.get("EDGECAP_SAMPLER_FAKE", "")
 HANGING_DISK = os.environ.get("EDGECAP_SAMPLER_HANGING_DISK", "")
@@ -66,6 +72,7 @@ class Sampler:
         if self.process and self.process.poll() is None:
             status, _ = self.terminate(15)
             assert status == 0, self.log()
+        secret_check.check_logs(self.logs)
 
 
 @pytest.fixture

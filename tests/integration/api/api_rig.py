@@ -18,6 +18,7 @@ from pathlib import Path
 
 import openapi_check
 import requests
+import secret_check
 
 TOP = Path(__file__).resolve().parents[3]
 BIN = Path(os.environ.get("EDGECAP_BIN_DIR") or TOP / "build/dev/bin").resolve()
@@ -85,7 +86,7 @@ class Database:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout) if done.stdout.strip() else None
+        return secret_check.note_answer(json.loads(done.stdout)) if done.stdout.strip() else None
 
     def counts(self):
         """How many rows there are in what a request may write to."""
@@ -155,7 +156,7 @@ class Api:
             "EDGECAP_EDGE_LISTEN": "127.0.0.1:0",
             "EDGECAP_OPS_LISTEN": "127.0.0.1:0",
             "EDGECAP_UPLOAD_URL": "http://127.0.0.1:1",
-            "EDGECAP_SIGNING_SECRET": "0123456789abcdef0123456789abcdef",
+            "EDGECAP_SIGNING_SECRET": "a signing secret of 32 bytes, at least",
             "EDGECAP_DATABASE_URL": db.api_url,
             "EDGECAP_STORAGE": "file://%s" % self.store,
             "EDGECAP_REQUEST_RATE": "100000",
@@ -170,6 +171,7 @@ class Api:
     def start(self):
         env = {k: v for k, v in os.environ.items() if not k.startswith("EDGECAP_")}
         env.update({k: v for k, v in self.settings.items() if v is not None})
+        secret_check.note_settings(self.settings)
         offset = self.log_path.stat().st_size if self.log_path.exists() else 0
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
@@ -257,6 +259,7 @@ class Api:
         assert self.process.returncode == 0, self.log()[-6000:]
         found = REPORTS.search(self.log())
         assert not found, self.log()[found.start() :][:6000]
+        secret_check.check_logs([self.log_path])
 
     def __enter__(self):
         return self

@@ -10,7 +10,7 @@ import pytest
 from api_rig import Account, Api, await_true, body, uuid7
 from contract import failure, result
 
-SECRET = b"0123456789abcdef0123456789abcdef"
+SECRET = b"a signing secret of 32 bytes, at least"
 OBJECTS = "/edge/v1/objects/"
 
 

@@ -136,7 +136,7 @@ def test_no_such_job(api, account):
 
 @pytest.mark.parametrize("method, tail, allow", [
     ("DELETE", "", "POST, GET, HEAD"), ("PATCH", "", "POST, GET, HEAD"), ("OPTIONS", "", "POST, GET, HEAD"),
-    ("PUT", "/" + MISSING, "GET, HEAD"), ("POST", "/" + MISSING + "/stop", "PUT"),
+    ("PUT", "/" + MISSING, "GET, HEAD, DELETE"), ("POST", "/" + MISSING + "/stop", "PUT"),
     ("GET", "/" + MISSING + "/stop", "PUT"), ("HEAD", "/" + MISSING + "/stop", "PUT"),
     ("POST", "/" + MISSING + "/download", "GET, HEAD"), ("PUT", "/ownership", "GET, HEAD, POST"),
     ("GET", "/ownership/validate", "POST"), ("GET", "/ownership/" + MISSING, "DELETE"),

@@ -15,6 +15,8 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(TOP / "tests/support"))
+import secret_check  # noqa: E402
+
 BIN = Path(os.environ.get("EDGECAP_BIN_DIR") or TOP / "build/dev/bin")
 SOCKET = os.environ["EDGECAP_TEST_PG_SOCKET"]
 
@@ -183,7 +185,7 @@ class Assembler:
         self.log_path = world.dir / ("assembler-%d.log" % len(world.assemblers))
         env = dict(os.environ, EDGECAP_STORAGE="file://%s" % world.store, EDGECAP_LEASE="2s",
                    EDGECAP_DATABASE_URL="host=%s user=edgecap_assembler dbname=edgecap" % SOCKET)
-        env.update({"EDGECAP_" + name: str(value) for name, value in settings.items()})
+        env.update(secret_check.note_settings({"EDGECAP_" + name: str(value) for name, value in settings.items()}))
         argv = [BIN / "edgecap-assembler"]
         if as_user:
             argv = ["setpriv", "--reuid=" + as_user, "--clear-groups", "--"] + argv
@@ -252,3 +254,4 @@ class World:
             UPDATE pcaps SET stage = 'failed', claim_at = NULL, chunks_removed = true
             WHERE stage IN ('ready', 'assembling', 'capturing')""")
         assert all(code == 0 for code in codes), (codes, [a.log() for a in running])
+        secret_check.check_logs([a.log_path for a in self.assemblers])
