@@ -331,12 +331,8 @@ static int shorten(struct registry *r, const struct id *account, const char *ret
 {
 	const char *const params[] = {account->hex, retention_s};
 
-	return pg_sync_query(r->conn,
-			     "UPDATE pcaps SET expires = completed"
-			     "  + make_interval(secs => $2::integer)"
-			     " WHERE account_id = $1::uuid AND stage IN ('done', 'failed')"
-			     " AND expires > completed + make_interval(secs => $2::integer)",
-			     2, params, NULL, err);
+	return pg_sync_query(r->conn, "SELECT retention_shorten($1::uuid, $2::integer)", 2, params,
+			     NULL, err);
 }
 
 /* The statements of registry_account_set; the account is locked. */

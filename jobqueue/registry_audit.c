@@ -95,12 +95,12 @@ int registry_audit_list(struct registry *r, const struct id *account,
 	clock_format_rfc3339(query->until_us, until);
 	(void)snprintf(limit, sizeof(limit), "%u", query->per_page);
 	(void)snprintf(offset, sizeof(offset), "%llu", (query->page - 1ULL) * query->per_page);
-	int code = pg_sync_query(r->conn,
-				 "SELECT " AUDIT_COLUMNS " FROM audit_events e"
-				 " WHERE ($1::uuid IS NULL OR e.account_id = $1)" AUDIT_FILTER
-				 " ORDER BY e.at DESC, e.id DESC"
-				 " LIMIT $8::bigint OFFSET $9::bigint",
-				 ARRAY_LEN(params), params, &res, err);
+	int code = registry_query(r,
+				  "SELECT " AUDIT_COLUMNS " FROM audit_events e"
+				  " WHERE ($1::uuid IS NULL OR e.account_id = $1)" AUDIT_FILTER
+				  " ORDER BY e.at DESC, e.id DESC"
+				  " LIMIT $8::bigint OFFSET $9::bigint",
+				  ARRAY_LEN(params), params, &res, err);
 	size_t count = code == 0 ? (size_t)PQntuples(res) : 0;
 	struct jq_audit_event *list = arena_calloc(arena, count + 1, sizeof(*list));
 	for (size_t i = 0; list && code == 0 && i < count; i++) {

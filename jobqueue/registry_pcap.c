@@ -23,7 +23,7 @@ static int reassemble(struct registry *r, const struct id *pcap, struct id *ret_
 	AUTO_PGRESULT PGresult *res = NULL;
 	int code = pg_sync_query(r->conn,
 				 "SELECT pcap_reassemble($1::uuid),"
-				 " (SELECT p.account_id FROM pcaps p WHERE p.id = $1::uuid)",
+				 " pcap_account($1::uuid)",
 				 1, params, &res, err);
 
 	if (code < 0)

@@ -14,7 +14,6 @@ CREATE INDEX pcaps_erase ON pcaps (erase_at) WHERE erase_at IS NOT NULL;
 GRANT UPDATE (delete_requested_at, erase_at, expires) ON pcaps TO edgecap_api; -- pcap_delete
 GRANT UPDATE (deleted_at, erase_at) ON pcaps TO edgecap_assembler;
 GRANT SELECT (retention_s) ON accounts TO edgecap_assembler;
-GRANT SELECT (stage, completed, expires), UPDATE (expires) ON pcaps TO edgecap_admin; -- a shorter retention
 
 -- A tenant's deletion: 'absent', 'under_way' (it has not ended), or 'deleted', also when it was before. From now on nobody
 -- downloads it; an assembler removes what is in the store. A failed job cannot be assembled again.
@@ -102,6 +101,24 @@ AS $$
 	SELECT coalesce((SELECT clock_timestamp() + make_interval(secs => a.retention_s) FROM accounts a
 		WHERE a.id = p_account), p_service)
 $$;
+
+-- What has ended already is kept no longer than a job that ends now; for edgecap-admin. SECURITY DEFINER: the operator's role
+-- does this with jobs and nothing else.
+CREATE FUNCTION retention_shorten(p_account uuid, p_retention_s integer) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+DECLARE
+	v_scope text := coalesce(current_setting('edgecap.scope', true), '');
+BEGIN
+	PERFORM set_config('edgecap.scope', 'fleet', true);
+	UPDATE pcaps SET expires = completed + make_interval(secs => p_retention_s)
+		WHERE account_id = p_account AND stage IN ('done', 'failed')
+			AND expires > completed + make_interval(secs => p_retention_s);
+	PERFORM set_config('edgecap.scope', v_scope, true);
+END
+$$;
+REVOKE ALL ON FUNCTION retention_shorten(uuid, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION retention_shorten(uuid, integer) TO edgecap_admin;
 
 -- As before, with the account's retention. p_expires NULL: never.
 CREATE OR REPLACE FUNCTION job_complete(p_account uuid, p_id uuid, p_fence bigint, p_packets bigint,

@@ -145,7 +145,7 @@ class Admin(unittest.TestCase):
         self.assertEqual(self.ok("audit", "--account", account, "--since", rows[1]["when"]), rows[:2])
         self.assertEqual(self.ok("audit", "--account", account, "--until", rows[1]["when"]), rows[1:])
         self.assertEqual(self.ok("audit", "--limit", "4"), rows)  # of all accounts
-        table = run("audit", "--account", name).stdout.splitlines()
+        table = run("audit", "--account", name, url=self.url).stdout.splitlines()
         self.assertEqual((len(table), table[0].split()[:3]), (5, ["WHEN", "ACCOUNT", "ACTOR"]))
         self.fails(1, "--since: must be an RFC 3339 time", "audit", "--since", "yesterday")
         self.fails(1, "--since: is later", "audit", "--since", rows[0]["when"], "--until", rows[3]["when"])

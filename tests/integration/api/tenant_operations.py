@@ -89,6 +89,9 @@ OPERATIONS = [
     Operation("getToken", "GET", "/tokens/%s", "admin", 200, lambda m: (m.token, None)),
     Operation("revokeToken", "DELETE", "/tokens/%s", "admin", 200, lambda m: (m.add_token(), None), changes=True),
     Operation("rollToken", "PUT", "/tokens/%s/value", "admin", 200, lambda m: (m.add_token(), None), changes=True),
+    Operation("deletePcap", "DELETE", "/pcaps/%s", "collect", 204,
+              lambda m: (finished_job(m.api, m.account, b"to be deleted, by " + m.account.name.encode()), None), changes=True),
+    Operation("listAudit", "GET", "/audit", "admin", 200, nothing),
     Operation("stopPcap", "PUT", "/pcaps/%s/stop", "collect", 204, lambda m: (m.submit(), None), changes=True),
 ]  # fmt: skip
 

@@ -100,9 +100,10 @@ static void test_functions_that_run_as_the_owner(void **state)
 		    "SELECT oid::regprocedure::text FROM pg_proc WHERE prosecdef"
 		    " AND has_function_privilege('public', oid, 'EXECUTE')");
 	/* they give the caller's scope back */
-	static const char *const calls[] = {"samplers_available(15, NULL)", "colo_known('x')",
-					    "pcap_reassemble(gen_random_uuid())",
-					    "partition_drop('pcaps_202004', 12)"};
+	static const char *const calls[] = {
+		"samplers_available(15, NULL)",       "colo_known('x')",
+		"pcap_reassemble(gen_random_uuid())", "partition_drop('pcaps_202004', 12, 12)",
+		"pcap_account(gen_random_uuid())",    "retention_shorten(gen_random_uuid(), 1)"};
 	kit_sql(k, "SELECT partition_make('pcaps', '2020-04-01Z')");
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
 		assert_string_equal(kit_sql_text(k,
@@ -196,7 +197,10 @@ static void try_table(struct kit *k, const char *role, const char *table, const 
 			     key, key),
 		arena_printf(&k->arena, "DELETE FROM %s RETURNING %s AS key", table, key)};
 
-	for (size_t i = 0; i < ARRAY_LEN(statements); i++) {
+	/* audit rows are changed by nobody (test_audit) */
+	bool append_only = strncmp(table, "audit_events", strlen("audit_events")) == 0;
+
+	for (size_t i = 0; i < (append_only ? 1 : ARRAY_LEN(statements)); i++) {
 		struct touched got = touch(k, role, "account", &t->mine, statements[i]);
 		if (got.others > 0)
 			fail_msg("%s has %d rows of others: %s", role, (int)got.others,
@@ -207,7 +211,7 @@ static void try_table(struct kit *k, const char *role, const char *table, const 
 		assert_int_equal(touch(k, role, "account", &unset, statements[i]).rows, 0);
 		assert_int_equal(touch(k, role, "nonsense", &t->mine, statements[i]).rows, 0);
 	}
-	if (!all || rows_of(k, table, key, &t->mine) == 0)
+	if (!all || append_only || rows_of(k, table, key, &t->mine) == 0)
 		return;
 	/* what is one's own cannot be given to another */
 	kit_sql(k, "BEGIN; SET LOCAL ROLE %s; SET LOCAL edgecap.scope = 'account';", role);
@@ -310,7 +314,7 @@ static void test_no_month_is_dropped_unseen(void **state)
 		" 'stage', 'ready'))).* FROM pcaps p WHERE id = '%s'",
 		id_new_v7(us).hex, job.id.hex);
 	assert_string_equal(kit_sql_text(k, "BEGIN; SET LOCAL ROLE edgecap_owner;"
-					    "SELECT partition_drop('pcaps_202005', 12)::text"),
+					    "SELECT partition_drop('pcaps_202005', 12, 12)::text"),
 			    "false");
 	kit_sql(k, "ROLLBACK");
 }
@@ -362,7 +366,7 @@ static const char *const for_all[] = {
 	"ALTER TABLE pcaps DISABLE ROW LEVEL SECURITY",
 	"ALTER TABLE pcaps NO FORCE ROW LEVEL SECURITY",
 	"ALTER TABLE pcaps DISABLE TRIGGER ALL",
-	"ALTER FUNCTION partition_drop(text, integer) SECURITY INVOKER",
+	"ALTER FUNCTION partition_drop(text, integer, integer) SECURITY INVOKER",
 	"ALTER ROLE edgecap_owner SUPERUSER",
 	"DROP POLICY pcaps_scope ON pcaps",
 	"DROP TABLE audit_events",
@@ -407,8 +411,11 @@ static const char *const for_api[] = {
 	"UPDATE pcaps SET fence = 1",
 	"UPDATE samplers SET enabled = true",
 	"DELETE FROM api_replicas",
+	"UPDATE pcaps SET deleted_at = now()",
+	"SELECT retention_shorten(gen_random_uuid(), 1)",
+	"SELECT pcap_account(gen_random_uuid())",
 	"SELECT partitions_make(1)",
-	"SELECT partition_drop('pcaps_202004', 1)",
+	"SELECT partition_drop('pcaps_202004', 1, 1)",
 	"SELECT pcap_reassemble(gen_random_uuid())",
 };
 
@@ -429,7 +436,10 @@ static const char *const for_assembler[] = {
 	"UPDATE pcap_parts SET captured = 0",
 	"INSERT INTO audit_events (account_id, id) SELECT id, id FROM accounts",
 	"SELECT id FROM audit_events",
+	"UPDATE pcaps SET delete_requested_at = now()",
 	"SELECT samplers_available(1, NULL)",
+	"SELECT retention_shorten(gen_random_uuid(), 1)",
+	"SELECT pcap_account(gen_random_uuid())",
 	"SELECT pcap_reassemble(gen_random_uuid())",
 };
 
@@ -442,12 +452,14 @@ static const char *const for_admin[] = {
 	"DELETE FROM api_tokens",
 	"DELETE FROM users",
 	"SELECT id FROM pcaps",
+	"UPDATE pcaps SET expires = now()",
 	"UPDATE pcaps SET stage = 'ready'",
 	"SELECT pcap_id FROM pcap_parts",
 	"SELECT id FROM buckets",
 	"SELECT key FROM idempotency_keys",
+	"UPDATE pcaps SET deleted_at = now()",
 	"SELECT partitions_make(1)",
-	"SELECT partition_drop('pcaps_202004', 1)",
+	"SELECT partition_drop('pcaps_202004', 1, 1)",
 	"SELECT samplers_available(1, NULL)",
 };
 
