@@ -451,7 +451,8 @@ int registry_prefix_add(struct registry *r, const struct id *account,
 	if (code == 0)
 		code = check_stored_count(r, account, err);
 	if (code == 0)
-		code = registry_audit_prefixes(r, account, "prefix.add", prefixes, count, err);
+		code = registry_audit_prefixes(r, account, "prefix.add", prefixes->items,
+					       prefixes->count, err);
 	if (code == 0)
 		code = registry_notify(r, "account", err);
 	code = registry_end(r, code, err);
@@ -481,7 +482,8 @@ int registry_prefix_remove(struct registry *r, const struct id *account,
 				       "SELECT count(*) FROM removed",
 				       account, prefixes, &removed, err);
 	if (code == 0)
-		code = registry_audit_prefixes(r, account, "prefix.remove", prefixes, count, err);
+		code = registry_audit_prefixes(r, account, "prefix.remove", prefixes->items,
+					       prefixes->count, err);
 	if (code == 0)
 		code = registry_notify(r, "account", err);
 	code = registry_end(r, code, err);

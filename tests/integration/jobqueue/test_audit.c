@@ -101,9 +101,9 @@ static void test_operators_changes_are_in_it(void **state)
 
 	arena_init(&arena, 1 << 20);
 	assert_int_equal(prefix_parse(bytes_of("198.51.100.0/24"), &prefix, &err), 0);
-	assert_int_equal(registry_prefix_add(k->registry, &account, &prefix, 1, &count, &err), 0);
-	assert_int_equal(registry_prefix_remove(k->registry, &account, &prefix, 1, &count, &err),
-			 0);
+	struct registry_prefixes one = {.count = 1, .items = &prefix, .shared = true};
+	assert_int_equal(registry_prefix_add(k->registry, &account, &one, &count, &err), 0);
+	assert_int_equal(registry_prefix_remove(k->registry, &account, &one, &count, &err), 0);
 	struct registry_limits limits = {.running_max = &running};
 	assert_int_equal(
 		registry_account_set(k->registry, &account, &limits, &arena, &changed, &err), 0);
@@ -170,9 +170,9 @@ static void test_prefixes_that_do_not_fit_are_not_all_named(void **state)
 		(void)snprintf(text, sizeof(text), "2001:db8:%x::/48", i + 0x1000);
 		assert_int_equal(prefix_parse(bytes_of(text), &prefixes[i], &err), 0);
 	}
-	assert_int_equal(registry_prefix_add(k->registry, &account, prefixes, ARRAY_LEN(prefixes),
-					     &count, &err),
-			 0);
+	struct registry_prefixes all = {
+		.count = ARRAY_LEN(prefixes), .items = prefixes, .shared = true};
+	assert_int_equal(registry_prefix_add(k->registry, &account, &all, &count, &err), 0);
 	list(k, &account, &everything, &l);
 	const char *detail = l.events[0].detail;
 	assert_true(strlen(detail) <= LIMIT_AUDIT_DETAIL_BYTES && strlen(detail) > 900);
