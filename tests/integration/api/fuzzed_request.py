@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 NOBODY = "0123456789abcdef0123456789abcdef"
 PCAPS = "/client/v4/accounts/{account}/pcaps"
+TOKENS = "/client/v4/accounts/{account}/tokens"
 BAD_TEXTS = ["", "\0", "\u0000x", "\ud800", "é", "\U0001f4a9" * 9, "a" * 300, "../../etc/passwd", "%00", "%2e%2e%2f", "'; DROP TABLE pcaps; --",
              "{}", "null", "-1", "0x10", "1e308", "\r\nX: y", "<script>", "${jndi:x}", "%s%n%d"]  # fmt: skip
 NUMBERS = [0, -1, 1, 2, 65535, 65536, 2**31, 2**32, 2**53 + 1, 2**63 - 1, 2**63, 2**64, 10**400, -(10**30), 0.5, -0.0, 1e300, 1.0]
@@ -34,6 +35,8 @@ SUBMISSION = {
     "time_limit": 300, "packet_limit": 10000, "type": "simple", "system": "magic-transit",
     "filter_v1": {"source_address": "1.2.3.4", "source_port": 123, "destination_address": "5.6.7.8", "destination_port": 80, "protocol": 6},
 }  # fmt: skip
+TOKEN = {"name": "{unique}", "permissions": ["read", "download"], "expires_on": "2099-01-01T00:00:00Z",
+         "condition": {"request_ip": {"in": ["127.0.0.0/8", "2001:db8::/32"]}}}  # fmt: skip
 FULL = {"type": "full", "system": "magic-transit", "time_limit": 60, "byte_limit": 1000, "colo_name": "ord02", "destination_conf": "s3://b/d?region=r"}
 
 
@@ -44,6 +47,7 @@ class World:
     accounts: list
     tokens: list
     keys: list
+    spares: list  # ids of tokens of accounts[i] that nobody needs
     jobs: list  # of accounts[i]: ids, the first of them done
     stranger: str  # an account without credentials here
     stranger_job: str
@@ -88,6 +92,11 @@ CALLS = [
     Call("ownership.validate", "tenants", "POST", PCAPS + "/ownership/validate",
          {"destination_conf": "{destination}", "ownership_challenge": "{challenge}"}, 2),
     Call("ownership.delete", "tenants", "DELETE", PCAPS + "/ownership/{job}"),
+    Call("tokens.list", "tenants", "GET", TOKENS),
+    Call("tokens.create", "tenants", "POST", TOKENS, TOKEN),
+    Call("tokens.get", "tenants", "GET", TOKENS + "/{spare}"),
+    Call("tokens.roll", "tenants", "PUT", TOKENS + "/{spare}/value"),
+    Call("tokens.revoke", "tenants", "DELETE", TOKENS + "/{spare}"),
     Call("edge.sync", "edge", "POST", "/edge/v1/sync", {}, 4),
     Call("edge.object", "edge", "PUT", "/edge/v1/objects/{key}", b"chunk", 3),
     Call("healthz", "tenants", "GET", "/healthz"),
@@ -163,7 +172,7 @@ def body_of(rng, call, world, who):
     if isinstance(call.body, bytes):
         return rng.choice([call.body, call.body * rng.randrange(1, 300), b""])
     value = sync_message(rng) if call.name == "edge.sync" else call.body
-    fields = {"{destination}": world.destination, "{challenge}": world.challenges[who]}
+    fields = {"{unique}": "%032x" % rng.getrandbits(128), "{destination}": world.destination, "{challenge}": world.challenges[who]}
     value = {k: fields.get(v, v) if isinstance(v, str) else v for k, v in value.items()}
     if rng.random() < 0.5:
         value = mutate_value(rng, value)
@@ -202,7 +211,7 @@ def target_of(rng, call, world, who):
         account = rng.choice([world.stranger, NOBODY, world.accounts[1 - who], account[:-1], account.upper(), account + "0", ""])
     if rng.random() < 0.12:
         job = rng.choice([world.stranger_job, NOBODY, world.jobs[1 - who][0], job[:-1], job.upper(), "x", job + "%20"])
-    target = call.path.format(account=account, job=job, key="")
+    target = call.path.format(account=account, job=job, spare=rng.choice(world.spares[who]), key="")
     if rng.random() < 0.3:
         target += rng.choice(QUERIES)
     return mutate_target(rng, target) if rng.random() < 0.06 else target
