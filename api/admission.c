@@ -82,6 +82,14 @@ void api_admission_refuse(struct api_admission *a, enum api_error row, const cha
 		api_conn_refuse(c, row, text ? text : api_error_text(row));
 }
 
+void api_admission_busy(struct api_admission *a, enum api_error row, uint32_t retry_after_s,
+			const char *text)
+{
+	if (a->conn)
+		a->conn->retry_after_s = retry_after_s;
+	api_admission_refuse(a, row, text);
+}
+
 bool api_admission_begin(struct api_conn *c)
 {
 	struct api_admission *a = calloc(1, sizeof(*a));

@@ -36,6 +36,10 @@ void api_admission_accept(struct api_admission *a, const struct id *sender);
 /* It may not: the row is answered and the connection ends. text: copied; NULL: the row's. Ends a. */
 void api_admission_refuse(struct api_admission *a, enum api_error row, const char *text);
 
+/* As api_admission_refuse, with Retry-After: retry_after_s, 1 or more. For rows 429 and 503. Ends a. */
+void api_admission_busy(struct api_admission *a, enum api_error row, uint32_t retry_after_s,
+			const char *text);
+
 /* Ask about c's body (conn.c). c is in CONN_HEAD with its head complete and does not read. Returns false without memory. */
 bool api_admission_begin(struct api_conn *c);
 

@@ -184,8 +184,11 @@ static char *refusal_text(struct api_conn *c, const struct id *id, enum api_erro
 	/* the line need not be complete, nor right, for a client to expect no body */
 	bool head = in->size >= 5 && memcmp(in->bytes, "HEAD ", 5) == 0;
 	int status = api_error_status(row);
-	char *out = NULL;
+	char *out = NULL, retry[32] = "";
 
+	if (api_error_wants_retry_after(row))
+		(void)snprintf(retry, sizeof(retry), "retry-after: %u\r\n",
+			       c->retry_after_s > 0 ? c->retry_after_s : 1);
 	if (!body)
 		return NULL;
 	(void)h2o_get_timestamp(&c->listening->context, NULL, NULL);
@@ -195,7 +198,7 @@ static char *refusal_text(struct api_conn *c, const struct id *id, enum api_erro
 			 "x-request-id: %s\r\n%s%s\r\n%s",
 			 status, api_status_reason(status),
 			 c->listening->context._timestamp_cache.value->rfc1123, strlen(body),
-			 id->hex, api_error_wants_retry_after(row) ? "retry-after: 1\r\n" : "",
+			 id->hex, retry,
 			 api_error_forbids_retry(row) ? "x-should-retry: false\r\n" : "",
 			 head ? "" : body);
 	if (n < 0)

@@ -78,6 +78,7 @@ struct api_conn {
 	char peer[API_ADDRESS_TEXT_BYTES];
 	/* refusal */
 	char *refusal;
+	uint32_t retry_after_s; /* of a refusal that wants it; 0: a second */
 	uv_shutdown_t shutdown;
 };
 

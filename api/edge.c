@@ -182,7 +182,10 @@ static void on_checked(void *arg, const struct jq_sampler *sampler, const struct
 	if (why->reason)
 		log_event(LOG_WARN, "login-failed", "listener", api_listener_text(API_EDGE),
 			  "reason", why->reason, (const char *)NULL);
-	api_admission_refuse(a, why->row, why->text);
+	if (why->retry_s > 0)
+		api_admission_busy(a, why->row, why->retry_s, why->text);
+	else
+		api_admission_refuse(a, why->row, why->text);
 }
 
 static void admit_sync(struct edge *e, struct api_admission *a)

@@ -125,6 +125,7 @@ class Admin(unittest.TestCase):
         self.assertIn("cannot write to stdout", done.stderr)
 
     def test_audit_of_what_an_operator_does(self):
+        sql("DELETE FROM account_prefixes")
         name = self.name()
         account = self.ok("account", "create", "--name", name, "--prefixes", "192.0.2.0/24")["id"]
         token = self.ok("token", "create", "--account", name, "--name", "ci", "--permissions", "read,admin")
