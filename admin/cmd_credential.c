@@ -8,37 +8,6 @@
 
 enum { LIST_BYTES_MAX = 256 * 1024 * 1024 };
 
-#define ACCOUNT_SETTING                                                                            \
-	{                                                                                          \
-		.name = "EDGECAP_ACCOUNT", .kind = SETTING_STR, .min = 1, .max = LIMIT_NAME_BYTES, \
-		.help = "account, by id or name"                                                   \
-	}
-
-static int user_create(struct command_run *run, struct error *err)
-{
-	struct registry_member member = {
-		.email = settings_str(run->settings, "EDGECAP_EMAIL"),
-		.role = settings_str(run->settings, "EDGECAP_ROLE"),
-		.new_key = settings_bool(run->settings, "EDGECAP_NEW_KEY"),
-	};
-	struct registry_user user = {0};
-	int code = command_account(run, &member.account, err);
-
-	if (code == 0)
-		code = registry_user_create(run->registry, &member, &user, err);
-	if (code < 0)
-		return code;
-	cJSON *value = cJSON_CreateObject();
-	json_add_str(value, "id", user.id.hex);
-	json_add_str(value, "email", member.email);
-	json_add_str(value, "account", member.account.hex);
-	json_add_str(value, "role", member.role);
-	/* null: the user has a key already and keeps it */
-	json_add_str(value, "key", user.key_new ? user.key : NULL);
-	return output_print(value, NULL, run->json, err);
-}
-
-/* The permissions as an array of words. */
 static void add_permissions(cJSON *object, unsigned permissions)
 {
 	char text[REGISTRY_PERMISSIONS_BYTES];
@@ -48,15 +17,6 @@ static void add_permissions(cJSON *object, unsigned permissions)
 	registry_permissions_format(permissions, text);
 	for (char *word = strtok_r(text, ",", &save); word; word = strtok_r(NULL, ",", &save))
 		json_push(array, cJSON_CreateString(word));
-}
-
-/* A time member, null when it is 0. */
-static void add_time(cJSON *object, const char *name, int64_t us)
-{
-	if (us > 0)
-		json_add_time(object, name, us);
-	else
-		json_add_str(object, name, NULL);
 }
 
 /* The networks as an array of texts. */
@@ -108,7 +68,7 @@ static int token_create(struct command_run *run, struct error *err)
 	json_add_str(value, "name", token.name);
 	add_permissions(value, token.permissions);
 	add_sources(value, &token);
-	add_time(value, "expires", token.expires_us);
+	output_add_time(value, "expires", token.expires_us);
 	json_add_str(value, "token", secret);
 	return output_print(value, NULL, run->json, err);
 }
@@ -138,10 +98,10 @@ static int token_list(struct command_run *run, struct error *err)
 		json_add_str(object, "name", list[i].name);
 		add_permissions(object, list[i].permissions);
 		add_sources(object, &list[i]);
-		add_time(object, "created", list[i].created_us);
-		add_time(object, "expires", list[i].expires_us);
-		add_time(object, "revoked", list[i].revoked_us);
-		add_time(object, "last_used", list[i].last_used_us);
+		output_add_time(object, "created", list[i].created_us);
+		output_add_time(object, "expires", list[i].expires_us);
+		output_add_time(object, "revoked", list[i].revoked_us);
+		output_add_time(object, "last_used", list[i].last_used_us);
 		json_push(array, object);
 	}
 	arena_fini(&arena);
@@ -164,27 +124,9 @@ static int token_revoke(struct command_run *run, struct error *err)
 	return output_print(value, NULL, run->json, err);
 }
 
-static const struct setting user_settings[] = {
-	COMMAND_SETTINGS,
-	{.name = "EDGECAP_EMAIL",
-	 .kind = SETTING_STR,
-	 .min = 3,
-	 .max = 254,
-	 .help = "e-mail address, for X-Auth-Email"},
-	ACCOUNT_SETTING,
-	{.name = "EDGECAP_ROLE",
-	 .kind = SETTING_STR,
-	 .min = 1,
-	 .max = 32,
-	 .help = "reader (list, get, download), collector (and submit, stop) or admin"},
-	{.name = "EDGECAP_NEW_KEY",
-	 .kind = SETTING_FLAG,
-	 .help = "replace the key of a user who has one"},
-};
-
 static const struct setting token_settings[] = {
 	COMMAND_SETTINGS,
-	ACCOUNT_SETTING,
+	COMMAND_ACCOUNT,
 	{.name = "EDGECAP_NAME",
 	 .kind = SETTING_STR,
 	 .min = 1,
@@ -221,7 +163,7 @@ static const struct setting token_list_settings[] = {
 
 static const struct setting revoke_settings[] = {
 	COMMAND_SETTINGS,
-	ACCOUNT_SETTING,
+	COMMAND_ACCOUNT,
 	{.name = "EDGECAP_NAME",
 	 .kind = SETTING_STR,
 	 .min = 1,
@@ -230,8 +172,6 @@ static const struct setting revoke_settings[] = {
 };
 
 static const struct command commands[] = {
-	{"user create", "make a person a member of an account", user_settings,
-	 ARRAY_LEN(user_settings), user_create, 0},
 	{"token create", "create a bearer token; it is printed once", token_settings,
 	 ARRAY_LEN(token_settings), token_create, 0},
 	{"token list", "list tokens", token_list_settings, ARRAY_LEN(token_list_settings),

@@ -35,7 +35,8 @@ struct command {
 /* Each file's commands, static, count in *ret_count. */
 const struct command *commands_migrate(size_t *ret_count);
 const struct command *commands_account(size_t *ret_count);    /* account and prefix, as above */
-const struct command *commands_credential(size_t *ret_count); /* user and token, as above */
+const struct command *commands_user(size_t *ret_count);       /* user, as above */
+const struct command *commands_credential(size_t *ret_count); /* token, as above */
 const struct command *commands_sampler(size_t *ret_count);    /* sampler, as above */
 const struct command *commands_pcap(size_t *ret_count);       /* pcap, as above */
 const struct command *commands_audit(size_t *ret_count);      /* audit, as above */
@@ -52,6 +53,15 @@ const struct command *commands_audit(size_t *ret_count);      /* audit, as above
 		.name = "EDGECAP_JSON", .kind = SETTING_FLAG,                                      \
 		.help = "print JSON on stdout instead of a table"                                  \
 	}
+
+/* A row that names the account. */
+#define COMMAND_ACCOUNT                                                                            \
+	{                                                                                          \
+		.name = "EDGECAP_ACCOUNT", .kind = SETTING_STR, .min = 1, .max = LIMIT_NAME_BYTES, \
+		.help = "account, by id or name"                                                   \
+	}
+
+/* The permissions as an array of words. */
 
 /* The account that EDGECAP_ACCOUNT names by id or name. Returns 0 or a code as registry_account_find. */
 int command_account(const struct command_run *run, struct id *ret, struct error *err) EC_MUST_CHECK;

@@ -8,7 +8,7 @@
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 static const struct command *(*const groups[])(size_t *) = {
-	commands_migrate, commands_account, commands_credential,
+	commands_migrate, commands_account, commands_user,  commands_credential,
 	commands_sampler, commands_pcap,    commands_audit,
 };
 

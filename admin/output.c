@@ -120,6 +120,14 @@ void output_table(const cJSON *value, const char *const *columns, struct buf *ou
 		put_object(out, value);
 }
 
+void output_add_time(cJSON *object, const char *name, int64_t us)
+{
+	if (us > 0)
+		json_add_time(object, name, us);
+	else
+		json_add_str(object, name, NULL);
+}
+
 int output_print(cJSON *value, const char *const *columns, bool json, struct error *err)
 {
 	AUTO_JSON cJSON *owned = value;

@@ -6,6 +6,7 @@
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/attr.h"
 #include "base/bytes.h"
@@ -17,6 +18,9 @@ enum { OUTPUT_BYTES_MAX = 64 * 1024 * 1024 };
  * (a header, then one line each; columns are the names). columns: NULL-ended, used for arrays. Nested arrays
  * are joined by commas, null is "-"; control characters become "?". Errors stay in out->failed. Pure. */
 void output_table(const cJSON *value, const char *const *columns, struct buf *out);
+
+/* Add a time member (microseconds since 1970); null when it is 0, for "never". Errors as json_add_time. */
+void output_add_time(cJSON *object, const char *name, int64_t us);
 
 /* Print the value on stdout, JSON on one line or as a table. Takes value (frees it; NULL is
  * EC_ENOMEM). Returns 0, EC_ENOMEM or EC_EIO. */

@@ -192,15 +192,14 @@ static char *refusal_text(struct api_conn *c, const struct id *id, enum api_erro
 	if (!body)
 		return NULL;
 	(void)h2o_get_timestamp(&c->listening->context, NULL, NULL);
-	int n = asprintf(&out,
-			 "HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: close\r\n"
-			 "Content-Length: %zu\r\ncontent-type: application/json\r\n"
-			 "x-request-id: %s\r\n%s%s\r\n%s",
-			 status, api_status_reason(status),
-			 c->listening->context._timestamp_cache.value->rfc1123, strlen(body),
-			 id->hex, retry,
-			 api_error_forbids_retry(row) ? "x-should-retry: false\r\n" : "",
-			 head ? "" : body);
+	int n = asprintf(
+		&out,
+		"HTTP/1.1 %d %s\r\nDate: %s\r\nConnection: close\r\n"
+		"Content-Length: %zu\r\ncontent-type: application/json\r\n"
+		"x-request-id: %s\r\n%s%s\r\n%s",
+		status, api_status_reason(status),
+		c->listening->context._timestamp_cache.value->rfc1123, strlen(body), id->hex, retry,
+		api_error_forbids_retry(row) ? "x-should-retry: false\r\n" : "", head ? "" : body);
 	if (n < 0)
 		return NULL;
 	*ret_body = (size_t)n - (head ? 0 : strlen(body));

@@ -136,10 +136,33 @@ struct registry_user {
 };
 
 /* Make a person a member of an account, or change the role. A new e-mail address gets a user and a
- * key; a known one keeps its key unless new_key. Returns 0, EC_ENOTFOUND (account),
+ * key, as does one without a key in use; a known one keeps its key unless new_key. Returns 0, EC_ENOTFOUND (account),
  * EC_EINVAL (e-mail address, role) or EC_EUNAVAILABLE. */
 int registry_user_create(struct registry *r, const struct registry_member *member,
 			 struct registry_user *ret, struct error *err) EC_MUST_CHECK;
+
+struct registry_membership {
+	struct id user, account;
+	const char *email, *account_name, *role;
+	bool disabled;          /* the user, in all accounts */
+	int64_t since_us;       /* the membership */
+	int64_t key_created_us; /* 0: no key in use */
+};
+
+/* The members of an account, or of all when account is NULL, by e-mail address and account's name. Returns 0,
+ * EC_ENOMEM (arena) or EC_EUNAVAILABLE. */
+int registry_user_list(struct registry *r, const struct id *account, struct arena *arena,
+		       struct registry_membership **ret, size_t *ret_count,
+		       struct error *err) EC_MUST_CHECK;
+
+/* End a membership. Who is a member of nothing any more loses the key too. email: compared without case. *ret_user: the
+ * user. Returns 0, EC_ENOTFOUND (no such user, or no member) or EC_EUNAVAILABLE. */
+int registry_user_remove(struct registry *r, const struct id *account, const char *email,
+			 struct id *ret_user, struct error *err) EC_MUST_CHECK;
+
+/* Refuse a user's key in all accounts, or accept it again. Returns 0, EC_ENOTFOUND or EC_EUNAVAILABLE. */
+int registry_user_disable(struct registry *r, const char *email, bool disabled, struct id *ret_user,
+			  struct error *err) EC_MUST_CHECK;
 
 struct registry_token {
 	struct id account, id;

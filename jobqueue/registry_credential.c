@@ -8,10 +8,7 @@
 #include "jobqueue/pg_array.h"
 #include "jobqueue/registry_conn.h"
 
-enum {
-	EMAIL_BYTES_MAX = 254, /* RFC 5321 section 4.5.3.1, as corrected */
-	SOURCES_BYTES = LIMIT_TOKEN_SOURCES * PREFIX_TEXT_BYTES + 3,
-};
+enum { SOURCES_BYTES = LIMIT_TOKEN_SOURCES * PREFIX_TEXT_BYTES + 3 };
 
 static const struct {
 	const char *text;
@@ -58,123 +55,6 @@ void registry_permissions_format(unsigned permissions, char *dst)
 			n += (size_t)snprintf(dst + n, REGISTRY_PERMISSIONS_BYTES - n, "%s%s",
 					      n > 0 ? "," : "", permission_names[i].text);
 	}
-}
-
-/* A rough check: what an operator mistypes. RFC 5321 leaves the rest to the mail server. */
-static int check_email(const char *email, struct error *err)
-{
-	const char *at = strchr(email, '@');
-	size_t n = strlen(email);
-
-	if (n > EMAIL_BYTES_MAX)
-		return error_set(err, EC_EINVAL, "email: has %zu bytes, at most %d are allowed", n,
-				 EMAIL_BYTES_MAX);
-	if (!at || at == email || at[1] == '\0' || strpbrk(email, " \t\r\n,:;<>\"") ||
-	    strchr(at + 1, '@'))
-		return error_set(err, EC_EINVAL, "email: \"%s\" is no address", email);
-	return 0;
-}
-
-static int check_role(const char *role, struct error *err)
-{
-	return strcmp(role, "reader") == 0 || strcmp(role, "collector") == 0 ||
-			       strcmp(role, "admin") == 0
-		       ? 0
-		       : error_set(err, EC_EINVAL,
-				   "role: must be reader, collector or admin, not \"%.64s\"", role);
-}
-
-/* Insert the user, or lock the one that is there. *ret_new: inserted. */
-static int upsert_user(struct registry *r, const char *email, struct id *ret_id, bool *ret_new,
-		       struct error *err)
-{
-	struct id id = id_new_v7(clock_wall_now_us());
-	const char *const params[] = {id.hex, email};
-	AUTO_PGRESULT PGresult *res = NULL;
-	int code = pg_sync_query(r->conn,
-				 "INSERT INTO users AS u (id, email) VALUES ($1::uuid, $2)"
-				 " ON CONFLICT (lower(email)) DO UPDATE SET email = u.email"
-				 " RETURNING id",
-				 2, params, &res, err);
-
-	if (code < 0)
-		return code;
-	struct pg_row row = pg_row_at(res, 0);
-	*ret_id = pg_row_id(&row);
-	*ret_new = id_equal(ret_id, &id);
-	return pg_row_end(&row, err);
-}
-
-static int replace_key(struct registry *r, const struct id *user, const char *key,
-		       struct error *err)
-{
-	struct id id = id_new_v7(clock_wall_now_us());
-	char sha256[REGISTRY_SHA256_BYTES];
-	const char *const params[] = {user->hex, id.hex, sha256};
-
-	registry_sha256(key, sha256);
-	int code = pg_sync_query(r->conn,
-				 "UPDATE api_keys SET revoked_at = now()"
-				 " WHERE user_id = $1::uuid AND revoked_at IS NULL",
-				 1, params, NULL, err);
-	if (code < 0)
-		return code;
-	return pg_sync_query(r->conn,
-			     "INSERT INTO api_keys (user_id, id, key_sha256)"
-			     " VALUES ($1::uuid, $2::uuid, $3::bytea)",
-			     3, params, NULL, err);
-}
-
-static int audit_user(struct registry *r, const struct registry_member *member,
-		      const struct registry_user *user, struct error *err)
-{
-	char detail[LIMIT_AUDIT_DETAIL_BYTES];
-
-	(void)snprintf(detail, sizeof(detail), "email=%s role=%s%s", member->email, member->role,
-		       user->key_new ? " new_key" : "");
-	return registry_audit(
-		r, &(struct registry_audit){&member->account, "user.create", &user->id, detail},
-		err);
-}
-
-static int user_create(struct registry *r, const struct registry_member *member,
-		       struct registry_user *user, struct error *err)
-{
-	const char *const params[] = {member->account.hex, user->id.hex, member->role};
-	int code = registry_account_lock(r, &member->account, err);
-
-	if (code == 0)
-		code = upsert_user(r, member->email, &user->id, &user->key_new, err);
-	user->key_new = user->key_new || member->new_key;
-	if (code == 0 && user->key_new) {
-		secret_new(user->key);
-		code = replace_key(r, &user->id, user->key, err);
-	}
-	if (code == 0)
-		code = pg_sync_query(r->conn,
-				     "INSERT INTO memberships (account_id, user_id, role)"
-				     " VALUES ($1::uuid, $2::uuid, $3)"
-				     " ON CONFLICT (account_id, user_id) DO UPDATE SET role = $3",
-				     3, params, NULL, err);
-	return code < 0 ? code : audit_user(r, member, user, err);
-}
-
-int registry_user_create(struct registry *r, const struct registry_member *member,
-			 struct registry_user *ret, struct error *err)
-{
-	struct registry_user user = {0};
-	int code = check_email(member->email, err);
-
-	if (code == 0)
-		code = check_role(member->role, err);
-	if (code == 0)
-		code = registry_begin(r, err);
-	if (code < 0)
-		return code;
-	code = registry_end(r, user_create(r, member, &user, err), err);
-	if (code == 0)
-		*ret = user;
-	return code;
 }
 
 /* The networks as an array's literal. dst: SOURCES_BYTES. */

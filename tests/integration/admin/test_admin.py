@@ -1,87 +1,24 @@
 #!/usr/bin/python3
-"""edgecap-admin as an operator calls it: test_admin.py PATH_OF_EDGECAP_ADMIN, under with-postgres.
+"""The program itself, accounts, prefixes, captures, and what its role may: admin_rig.py."""
 
-`migrate` as the owner of the tables. Everything else twice: as a role that is no more than a member of edgecap_admin, and as the owner.
-"""
-
-import hashlib
-import json
 import os
 import pwd
 import re
 import subprocess
-import sys
 import time
 import unittest
 
-ADMIN = os.path.abspath(sys.argv.pop(1))
-OWNER = os.environ["EDGECAP_TEST_DATABASE_URL"]
-SOCKET = os.environ["EDGECAP_TEST_PG_SOCKET"]
-SUPERUSER = "host=%s user=postgres dbname=edgecap" % SOCKET
-OPERATOR = "host=%s user=operator dbname=edgecap" % SOCKET
-HEX = re.compile(r"^[0-9a-f]{32}$")
-SECRET = re.compile(r"^[A-Za-z0-9_-]{43}$")
-TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
+from admin_rig import ADMIN, HEX, OPERATOR, OWNER, SOCKET, SUPERUSER, TIME, Calls, run, setUpModule, sql  # noqa: F401
 
 
-def run(*args, url=OPERATOR, **env):
-    """The finished process of one call; EDGECAP_ variables only as given."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("EDGECAP_")}
-    if url:
-        clean["EDGECAP_DATABASE_URL"] = url
-    done = subprocess.run([ADMIN, *args], capture_output=True, text=True, env={**clean, **env}, timeout=60)
-    assert "Sanitizer" not in done.stderr, done.stderr
-    return done
-
-
-def sql(statement):
-    """As superuser, past the row-level policies."""
-    done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", SOCKET, "-U", "postgres", "-d", "edgecap",
-                           "-c", statement],
-                          capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-def setUpModule():
-    assert run("migrate", url=OWNER).returncode == 0
-    sql("CREATE ROLE operator LOGIN IN ROLE edgecap_admin")
-
-
-class Admin(unittest.TestCase):
-    maxDiff = None
-    number = 0
-    url = OPERATOR
-
-    def ok(self, *args, **env):
-        done = run(*args, "--json", **{"url": self.url, **env})
-        self.assertEqual((done.returncode, done.stderr), (0, ""), done.args)
-        self.assertEqual(done.stdout.count("\n"), 1)
-        return json.loads(done.stdout)
-
-    def fails(self, status, text, *args, **env):
-        done = run(*args, **{"url": self.url, **env})
-        self.assertEqual((done.returncode, done.stdout), (status, ""), done.stderr)
-        self.assertIn(text, done.stderr)
-        self.assertTrue(done.stderr.startswith("edgecap-admin: "), done.stderr)
-        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
-
-    def name(self):
-        Admin.number += 1
-        return "name-%d" % Admin.number
-
-    def account(self, *args):
-        """A new account; several tests use the same prefixes."""
-        shared = ["--shared"] if "--prefixes" in args else []
-        return self.ok("account", "create", "--name", self.name(), *args, *shared)
-
+class Admin(Calls):
     # --- the program ---
 
     def test_help_of_everything(self):
         done = run("--help", url=None)
         self.assertEqual(done.returncode, 0)
         commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", done.stdout, re.M)
-        self.assertEqual(len(commands), 18)
+        self.assertEqual(len(commands), 21)
         for command in commands:
             done = run(*command.split(), "--help", url=None)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
@@ -180,7 +117,7 @@ class Admin(unittest.TestCase):
                          (60, 16, False))
 
     def test_account_id_can_be_chosen(self):
-        chosen = "0011223344556677aabbccddeeff%04d" % Admin.number
+        chosen = "0011223344556677aabbccddeeff%04d" % Calls.number
         self.assertEqual(self.account("--account-id", chosen)["id"], chosen)
         self.fails(1, "already", "account", "create", "--name", self.name(), "--account-id", chosen)
         self.fails(1, "--account-id: must be 32", "account", "create", "--name", self.name(),
@@ -358,7 +295,7 @@ class Admin(unittest.TestCase):
     # --- captures ---
 
     def test_pcap_reassemble(self):
-        job = "0193" + "0" * 8 + "70008" + "%015d" % Admin.number
+        job = "0193" + "0" * 8 + "70008" + "%015d" % Calls.number
         self.fails(1, "which capture? Give its id", "pcap", "reassemble")
         self.fails(2, "unexpected operand", "pcap", "reassemble", job, job)
         for text in (job.upper().replace("0193", "ABCD"), job[1:], "name", ""):
@@ -378,156 +315,6 @@ class Admin(unittest.TestCase):
         self.assertEqual(self.ok("pcap", "reassemble", job), {"id": job, "stage": "ready"})
         self.assertEqual(sql("SELECT stage, attempts FROM pcaps WHERE id = '%s'" % job), "ready|0")
         self.fails(1, job + ": the capture has not failed", "pcap", "reassemble", job)
-
-    # --- credentials ---
-
-    def test_user_create(self):
-        one, two, domain = self.account(), self.account(), self.name()
-        made = self.ok("user", "create", "--email", "Ann@%s.example" % domain, "--account", one["id"], "--role", "collector")
-        self.assertRegex(made["key"], SECRET)
-        self.assertEqual((made["account"], made["role"]), (one["id"], "collector"))
-        self.assertEqual(sql("SELECT encode(key_sha256, 'hex') FROM api_keys WHERE user_id = '%s'" % made["id"]),
-                         hashlib.sha256(made["key"].encode()).hexdigest())
-        again = self.ok("user", "create", "--email", "ann@%s.example" % domain, "--account", two["name"], "--role", "reader")
-        self.assertEqual((again["id"], again["key"]), (made["id"], None))
-        new = self.ok("user", "create", "--email", "ann@%s.example" % domain, "--account", two["name"], "--role", "admin",
-                      "--new-key")
-        self.assertRegex(new["key"], SECRET)
-        self.assertNotEqual(new["key"], made["key"])
-        self.assertEqual(sql("SELECT count(*) FROM api_keys WHERE user_id = '%s' AND revoked_at IS NULL" % made["id"]),
-                         "1")
-        self.fails(1, "role: must be", "user", "create", "--email", "a@b", "--account", one["id"], "--role", "root")
-        self.fails(1, "\"no-at\" is no address", "user", "create", "--email", "no-at", "--account", one["id"],
-                   "--role", "admin")
-
-    def test_tokens(self):
-        account = self.account()
-        where = ("--account", account["name"])
-        made = self.ok("token", "create", *where, "--name", "ci", "--permissions", "collect,read", "--expires-in", "30d")
-        self.assertRegex(made["token"], SECRET)
-        self.assertRegex(made["expires"], TIME)
-        self.assertEqual(made["permissions"], ["read", "collect"])
-        self.assertEqual(sql("SELECT encode(token_sha256, 'hex') || ' ' || round(extract(epoch FROM expires_at"
-                             " - created_at) / 86400) FROM api_tokens WHERE id = '%s'" % made["id"]),
-                         hashlib.sha256(made["token"].encode()).hexdigest() + " 30")
-        default = self.ok("token", "create", *where, "--name", "default")
-        self.assertEqual((default["permissions"], default["expires"]), (["read", "download", "collect"], None))
-        self.fails(1, "has a token of the name \"ci\" already", "token", "create", *where, "--name", "ci")
-        self.fails(1, "\"write\" is none of", "token", "create", *where, "--name", "x", "--permissions", "write")
-        self.assertEqual(self.ok("token", "revoke", *where, "--name", "ci"), {"id": made["id"], "revoked": True})
-        self.fails(1, "has no token \"ci\" in use", "token", "revoke", *where, "--name", "ci")
-        self.ok("token", "create", *where, "--name", "ci")  # the name is free again
-        listed = self.ok("token", "list", *where)
-        self.assertEqual([t["name"] for t in listed], ["ci", "ci", "default"])
-        self.assertEqual([bool(t["revoked"]) for t in listed], [True, False, False])
-        self.assertNotIn(made["token"], run("token", "list", *where, url=self.url).stdout)
-        self.assertGreaterEqual(len(self.ok("token", "list")), 3)
-        self.assertEqual(self.ok("token", "revoke", *where, "--name", default["id"])["id"], default["id"])
-
-    def test_tokens_for_some_networks(self):
-        account = self.account()
-        where = ("--account", account["name"])
-        made = self.ok("token", "create", *where, "--name", "here", "--source", "192.0.2.0/24,2001:db8::1")
-        self.assertEqual(made["sources"], ["192.0.2.0/24", "2001:db8::1"])
-        self.assertEqual(self.ok("token", "create", *where, "--name", "any")["sources"], [])
-        listed = {t["name"]: t for t in self.ok("token", "list", *where)}
-        self.assertEqual(listed["here"]["sources"], made["sources"])
-        self.assertEqual((listed["any"]["sources"], listed["any"]["last_used"]), ([], None))
-        sql("UPDATE api_tokens SET last_used_at = now() WHERE id = '%s'" % made["id"])
-        listed = {t["name"]: t for t in self.ok("token", "list", *where)}
-        self.assertRegex(listed["here"]["last_used"], TIME)
-        self.assertIn("192.0.2.0/24,2001:db8::1", run("token", "list", *where).stdout)
-        self.assertIn("--source", run("token", "create", "--help", url=None).stdout)
-        for bad, text in (("192.0.2.1/24", "192.0.2.1/24"), ("host", "\"host\""),
-                          (",".join("192.0.2.%d" % i for i in range(33)), "at most 32")):
-            self.fails(1, text, "token", "create", *where, "--name", "bad", "--source", bad)
-
-    # --- samplers ---
-
-    def test_samplers(self):
-        name = self.name()
-        made = self.ok("sampler", "create", "--name", name, "--colo", "ord01")
-        self.assertRegex(made["token"], SECRET)
-        self.assertEqual(sql("SELECT encode(token_sha256, 'hex') FROM samplers WHERE id = '%s'" % made["id"]),
-                         hashlib.sha256(made["token"].encode()).hexdigest())
-        self.fails(1, "there is a sampler \"%s\" already" % name, "sampler", "create", "--name", name, "--colo", "x")
-        self.fails(1, "colo: must have", "sampler", "create", "--name", "x", "--colo", "ORD 01")
-        sql("UPDATE samplers SET last_seen = now(), host = 'h', software = 's',"
-            " interfaces = '[{\"name\":\"eth0\"},{\"name\":\"eth1\"}]' WHERE id = '%s'" % made["id"])
-        listed = [s for s in self.ok("sampler", "list") if s["id"] == made["id"]][0]
-        self.assertRegex(listed.pop("created"), TIME)
-        self.assertRegex(listed.pop("last_seen"), TIME)
-        self.assertEqual(listed, {"id": made["id"], "name": name, "colo": "ord01", "enabled": True, "host": "h",
-                                  "software": "s", "interfaces": ["eth0", "eth1"], "old_tokens_until": None,
-                                  "trusted": True, "miscounted": None, "alarms": {
-                                      "packets_out_of_scope": 0, "parts_miscounted": 0, "chunks_unusable": 0,
-                                      "last": None}})
-        self.assertEqual(self.ok("sampler", "disable", "--name", name), {"id": made["id"], "enabled": False})
-        self.assertTrue(self.ok("sampler", "disable", "--name", made["id"], "--enable")["enabled"])
-        self.fails(1, "there is no sampler \"nobody\"", "sampler", "disable", "--name", "nobody")
-
-    def tokens_of(self, sampler):
-        """SHA-256 in hex of the tokens that are good: the one in use, and the replaced ones."""
-        return (sql("SELECT encode(token_sha256, 'hex') FROM samplers WHERE id = '%s'" % sampler),
-                sql("SELECT string_agg(encode(token_sha256, 'hex'), ' ' ORDER BY valid_until) FROM sampler_old_tokens"
-                    " WHERE sampler_id = '%s' AND valid_until > now()" % sampler).split())
-
-    def test_sampler_token_is_replaced(self):
-        name = self.name()
-        made = self.ok("sampler", "create", "--name", name, "--colo", "ord01")
-        digest = lambda text: hashlib.sha256(text.encode()).hexdigest()
-        second = self.ok("sampler", "token", "--name", name)
-        self.assertEqual(set(second), {"id", "token"})
-        self.assertRegex(second["token"], SECRET)
-        self.assertEqual(self.tokens_of(made["id"]), (digest(second["token"]), [digest(made["token"])]))
-        left = sql("SELECT round(extract(epoch FROM valid_until - now())) FROM sampler_old_tokens WHERE sampler_id = '%s'"
-                   % made["id"])
-        self.assertTrue(86400 - 60 < int(left) <= 86400, left)
-        listed = [s for s in self.ok("sampler", "list") if s["id"] == made["id"]][0]
-        self.assertRegex(listed["old_tokens_until"], TIME)
-        # a second replacement locks nobody out: the host may use any of the three; none outlives what was said last
-        third = self.ok("sampler", "token", "--name", made["id"], "--overlap", "1h")
-        self.assertEqual(self.tokens_of(made["id"])[0], digest(third["token"]))
-        self.assertEqual(set(self.tokens_of(made["id"])[1]), {digest(made["token"]), digest(second["token"])})
-        self.assertEqual(sql("SELECT count(*) FROM sampler_old_tokens WHERE sampler_id = '%s'"
-                             " AND valid_until > now() + interval '1 h'" % made["id"]), "0")
-        self.assertEqual(self.ok("sampler", "token", "--name", name, "--revoke-old"), {"id": made["id"], "revoked": 2})
-        self.assertEqual(self.tokens_of(made["id"]), (digest(third["token"]), []))
-        self.assertEqual(self.ok("sampler", "token", "--name", name, "--revoke-old")["revoked"], 0)
-        # without an overlap
-        fourth = self.ok("sampler", "token", "--name", name, "--overlap", "0s")
-        self.assertEqual(self.tokens_of(made["id"]), (digest(fourth["token"]), []))
-        # bounded
-        for _ in range(8):
-            self.ok("sampler", "token", "--name", name)
-        before = self.tokens_of(made["id"])
-        self.fails(1, "8 replaced tokens of this sampler are still good", "sampler", "token", "--name", name)
-        self.assertEqual(self.tokens_of(made["id"]), before)
-        # those that are over make room
-        sql("UPDATE sampler_old_tokens SET valid_until = now() - interval '1 s' WHERE sampler_id = '%s'" % made["id"])
-        self.ok("sampler", "token", "--name", name)
-        self.assertEqual(len(self.tokens_of(made["id"])[1]), 1)
-        self.fails(1, "there is no sampler \"nobody\"", "sampler", "token", "--name", "nobody")
-        self.fails(1, "there is no --overlap", "sampler", "token", "--name", name, "--revoke-old", "--overlap", "1h")
-        self.fails(1, "whole seconds", "sampler", "token", "--name", name, "--overlap", "1500ms")
-        self.fails(2, "--overlap", "sampler", "token", "--name", name, "--overlap", "31d")
-
-    def test_sampler_alarms_and_trust(self):
-        name = self.name()
-        made = self.ok("sampler", "create", "--name", name, "--colo", "ord01")
-        sql("UPDATE samplers SET miscounted_at = now() WHERE id = '%s'" % made["id"])
-        sql("INSERT INTO sampler_alarms VALUES ('%s', 5, 1, 2, now(), gen_random_uuid(), gen_random_uuid())" % made["id"])
-        listed = [s for s in self.ok("sampler", "list") if s["id"] == made["id"]][0]
-        self.assertFalse(listed["trusted"])
-        self.assertRegex(listed["miscounted"], TIME)
-        self.assertRegex(listed["alarms"].pop("last"), TIME)
-        self.assertEqual(listed["alarms"], {"packets_out_of_scope": 5, "parts_miscounted": 1, "chunks_unusable": 2})
-        line = [x for x in run("sampler", "list", url=self.url).stdout.splitlines() if x.startswith(made["id"])][0]
-        self.assertEqual(line.split()[4], "no", line)
-        self.assertEqual(self.ok("sampler", "trust", "--name", name), {"id": made["id"], "trusted": True})
-        listed = [s for s in self.ok("sampler", "list") if s["id"] == made["id"]][0]
-        self.assertEqual((listed["trusted"], listed["miscounted"], listed["alarms"]["packets_out_of_scope"]), (True, None, 5))
-        self.fails(1, "there is no sampler \"nobody\"", "sampler", "trust", "--name", "nobody")
 
     # --- rights ---
 

@@ -392,13 +392,18 @@ static const char *const for_all[] = {
 	"UPDATE pcaps SET account_id = account_id",
 	"UPDATE pcaps SET filter = '{}'",
 	"UPDATE pcap_parts SET sampler_id = sampler_id",
-	"UPDATE users SET disabled = true",
 	"UPDATE api_tokens SET token_sha256 = sha256('')",
 	"UPDATE api_keys SET key_sha256 = sha256('')",
 	"UPDATE idempotency_keys SET key = 'x'",
 };
 
 static const char *const for_api[] = {
+	"UPDATE users SET disabled = true",
+	"SELECT token_sha256 FROM api_tokens",
+	"SELECT token_sha256 FROM samplers",
+	"SELECT key_sha256 FROM api_keys",
+	"SELECT id FROM users",
+	"SELECT user_id FROM memberships",
 	"UPDATE accounts SET unrestricted = true",
 	"UPDATE accounts SET running_max = 5",
 	"INSERT INTO accounts (id, name) VALUES (gen_random_uuid(), 'x')",
@@ -420,6 +425,7 @@ static const char *const for_api[] = {
 };
 
 static const char *const for_assembler[] = {
+	"UPDATE users SET disabled = true",
 	"SELECT name FROM accounts",
 	"UPDATE accounts SET unrestricted = true",
 	"SELECT token_sha256 FROM samplers",
