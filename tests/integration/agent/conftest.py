@@ -39,7 +39,7 @@ class Sampler:
     def start(self, **settings):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("EDGECAP_", "FAKE_"))}
         env.update(EDGECAP_EDGE_URL=self.api.url, EDGECAP_SAMPLER_TOKEN=TOKEN, EDGECAP_INTERFACES="fake0",
-                   EDGECAP_SPOOL_DIR=str(self.spool), EDGECAP_HOST="edge-test")
+                   EDGECAP_SPOOL_DIR=str(self.spool), EDGECAP_HOST="edge-test", EDGECAP_PLAINTEXT="yes")
         self.settings.update(settings)
         env.update(self.settings)
         env.update({k: str(v) for k, v in self.fake.items()})

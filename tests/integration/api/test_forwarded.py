@@ -53,7 +53,7 @@ def submit(api, account, *headers):
 
 
 def audit_source(db, account):
-    return db.sql("SELECT DISTINCT source FROM audit_events WHERE account_id = '%s'" % account.id)
+    return db.sql("SELECT DISTINCT source FROM audit_events WHERE account_id = '%s' AND actor NOT LIKE 'operator:%%'" % account.id)
 
 
 def peer_of(api, answer):
