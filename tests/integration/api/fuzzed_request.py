@@ -49,6 +49,7 @@ class World:
     keys: list
     spares: list  # ids of tokens of accounts[i] that nobody needs
     jobs: list  # of accounts[i]: ids, the first of them done
+    doomed: list  # of accounts[i]: ids of done ones that nobody needs
     stranger: str  # an account without credentials here
     stranger_job: str
     sampler: str  # its token
@@ -92,6 +93,8 @@ CALLS = [
     Call("ownership.validate", "tenants", "POST", PCAPS + "/ownership/validate",
          {"destination_conf": "{destination}", "ownership_challenge": "{challenge}"}, 2),
     Call("ownership.delete", "tenants", "DELETE", PCAPS + "/ownership/{job}"),
+    Call("pcaps.delete", "tenants", "DELETE", PCAPS + "/{doomed}"),
+    Call("audit.list", "tenants", "GET", TOKENS.replace("/tokens", "/audit")),
     Call("tokens.list", "tenants", "GET", TOKENS),
     Call("tokens.create", "tenants", "POST", TOKENS, TOKEN),
     Call("tokens.get", "tenants", "GET", TOKENS + "/{spare}"),
@@ -211,7 +214,8 @@ def target_of(rng, call, world, who):
         account = rng.choice([world.stranger, NOBODY, world.accounts[1 - who], account[:-1], account.upper(), account + "0", ""])
     if rng.random() < 0.12:
         job = rng.choice([world.stranger_job, NOBODY, world.jobs[1 - who][0], job[:-1], job.upper(), "x", job + "%20"])
-    target = call.path.format(account=account, job=job, spare=rng.choice(world.spares[who]), key="")
+    target = call.path.format(account=account, job=job, spare=rng.choice(world.spares[who]), doomed=rng.choice(world.doomed[who]),
+                              key="")
     if rng.random() < 0.3:
         target += rng.choice(QUERIES)
     return mutate_target(rng, target) if rng.random() < 0.06 else target

@@ -227,11 +227,12 @@ def make_world(api, db, control):
         account.admin_token = account.new_token("read,download,collect,admin")
         done = finished_job(api, account, b"p" * 200000)
         jobs.append([done, *(result(api.call("POST", account.path(), account, json=body()))["id"] for _ in range(3))])
+    doomed = [[finished_job(api, account, b"doomed" * 10) for _ in range(20)] for account in accounts]
     spares = [[spare_token(api, account) for _ in range(20)] for account in accounts]
     users = [account.new_user("admin") for account in accounts]
     sampler = db.admin("sampler", "create", "--name", "edge-" + secrets.token_hex(4), "--colo", "ord02")
     return World(
-        accounts=[a.id for a in accounts], tokens=[a.admin_token for a in accounts], keys=users, spares=spares, jobs=jobs,
+        accounts=[a.id for a in accounts], tokens=[a.admin_token for a in accounts], keys=users, spares=spares, jobs=jobs, doomed=doomed,
         stranger=control.id, stranger_job=control.job, sampler=sampler["token"], signing_secret=api.settings["EDGECAP_SIGNING_SECRET"],
         destination=DESTINATION, challenges=[token(a.id, uuid7(time.time()), 1 << 33, DESTINATION) for a in accounts],
         now_s=int(time.time()),
@@ -261,7 +262,7 @@ def test_every_route_is_called():
 
 
 def test_the_same_seed_gives_the_same_requests():
-    world = World([name * 8 for name in ("aaaa", "bbbb")], ["ta", "tb"], [("a@x", "ka"), ("b@x", "kb")], [["4" * 32], ["5" * 32]], [["1" * 32], ["2" * 32]], "c" * 32, "3" * 32,
+    world = World([name * 8 for name in ("aaaa", "bbbb")], ["ta", "tb"], [("a@x", "ka"), ("b@x", "kb")], [["4" * 32], ["5" * 32]], [["1" * 32], ["2" * 32]], [["6" * 32], ["7" * 32]], "c" * 32, "3" * 32,
                   "s", "secret", DESTINATION, ["x", "y"], 1)  # fmt: skip
     for number in range(300):
         once, again = conversation(7, number, world), conversation(7, number, world)

@@ -240,7 +240,7 @@ def test_a_crowd_does_not_disturb_a_tenant(crowded, db):
     start = resident_bytes(api)
     for _ in range(2):
         with Crowd(host, port, IDLE, api.readers, api.writers) as crowd:
-            assert descriptors(api) >= IDLE + 2 * SLOW
+            await_true("all are there", 30, lambda: descriptors(api) >= IDLE + 2 * SLOW)
             begun = time.monotonic()
             while time.monotonic() - begun < 8:
                 ask(20)
