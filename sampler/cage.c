@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "sandbox/instrumented.h"
@@ -142,7 +143,8 @@ int cage_enter(const struct cage_plan *plan, struct error *err)
 	struct resource_limits limits = plan->limits;
 	enum fence fence = FENCE_NONE;
 	bool calls = false;
-	/* Before the way to it is shut. */
+	/* Before the way to them is shut: the first time that is written out (gmtime_r) would read /etc/localtime. */
+	tzset();
 	AUTO_FD int status = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
 
 	if (status < 0)

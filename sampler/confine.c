@@ -58,7 +58,8 @@ static const struct syscall_rule core[] = {
 	{.number = SYS_fcntl, .checks = {IS(1, INT, F_SETFL)}},
 	{.number = SYS_fcntl, .checks = {IS(1, INT, F_GETFD)}},
 	{.number = SYS_fcntl, .checks = {IS(1, INT, F_SETFD)}},
-	{.number = SYS_ioctl, .checks = {IS(1, INT, TCGETS)}}, /* stdio: is it a terminal? */
+	{.number = SYS_ioctl, .checks = {IS(1, INT, TCGETS)}},  /* stdio: is it a terminal? */
+	{.number = SYS_ioctl, .checks = {IS(1, INT, FIONBIO)}}, /* libuv, of what it watches */
 	/* memory: private and never executable */
 	{.number = SYS_brk},
 	{.number = SYS_mmap, .checks = {IS(2, PROT_EXEC, 0), IS(3, MAP_TYPE, MAP_PRIVATE)}},
@@ -148,7 +149,6 @@ static const struct syscall_rule network[] = {
 	{.number = SYS_sendmmsg}, /* the resolver: both questions at once */
 	{.number = SYS_writev},   /* the resolver, over TCP */
 	{.number = SYS_uname},    /* the resolver, where resolv.conf has no domain */
-	{.number = SYS_ioctl, .checks = {IS(1, INT, FIONBIO)}},
 	{.number = SYS_ioctl, .checks = {IS(1, INT, FIONREAD)}}, /* the resolver */
 	{.number = SYS_setsockopt, .checks = {IS(1, INT, SOL_SOCKET), IS(2, INT, SO_KEEPALIVE)}},
 	{.number = SYS_setsockopt, .checks = {IS(1, INT, IPPROTO_TCP), IS(2, INT, TCP_NODELAY)}},

@@ -198,3 +198,23 @@ def test_a_capture_file_is_read_within_the_cage(tmp_path):
     result = json.loads(said)
     assert result["packets"] == 1
     assert Path(result["jobs"][0]["file"]).parent == out and len(list(out.iterdir())) == 1
+
+
+def test_jobs_are_captured_within_the_cage(tmp_path):
+    """--jobs without a service: its first line in the log is written when no file can be opened any more."""
+    out, jobs, log = tmp_path / "out", tmp_path / "jobs.json", tmp_path / "log"
+    out.mkdir()
+    jobs.write_text('[{"unrestricted": true}]')
+    env = {k: v for k, v in os.environ.items() if k != "TZ" and not k.startswith("EDGECAP_")}
+    words = [REAL, "--jobs", jobs, "--out", out, "--interfaces", "lo"]
+    with open(log, "w") as file:
+        process = subprocess.Popen([str(w) for w in words], stdout=subprocess.PIPE, stderr=file, text=True, env=env)
+    end = time.monotonic() + 10
+    while "event=armed" not in log.read_text():
+        assert process.poll() is None and time.monotonic() < end, (process.returncode, log.read_text())
+        time.sleep(0.02)
+    assert status_of(Path("/proc/%d/status" % process.pid))["Seccomp"] == "2"
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, log.read_text()
+    assert len(json.loads(said)["jobs"]) == 1
