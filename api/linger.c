@@ -33,7 +33,7 @@ void linger_add(struct lingerers *l, int fd, uint64_t now_ms)
 		close_first(l);
 	size_t i = (l->first + l->count++) % LINGER_SOCKETS;
 	l->sockets[i].fd = fd;
-	l->sockets[i].until_ms = now_ms + LIMIT_LINGER_S * 1000;
+	l->sockets[i].until_ms = now_ms + LIMIT_LINGER_S * UINT64_C(1000);
 	(void)shutdown(fd, SHUT_WR);
 }
 

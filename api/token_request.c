@@ -54,7 +54,7 @@ static void refuse_others(const cJSON *obj, const char *above, const char *known
 {
 	char pointer[FIELD_POINTER_BYTES];
 
-	for (const cJSON *m = obj->child; m; m = m->next) {
+	for (const cJSON *m = obj ? obj->child : NULL; m; m = m->next) {
 		size_t n = strlen(m->string);
 		const char *at =
 			n > 0 && !strpbrk(m->string, ", ") ? strstr(known, m->string) : NULL;
@@ -104,7 +104,7 @@ static void read_permissions(const cJSON *obj, struct token_request *q, struct f
 	char pointer[FIELD_POINTER_BYTES];
 	int i = 0;
 
-	if (!cJSON_IsArray(array) || !array->child) {
+	if (!array || !cJSON_IsArray(array) || !array->child) {
 		field_errors_add(
 			errors, "/permissions",
 			"permissions is required: a list of read, download, collect, admin, "
@@ -172,7 +172,7 @@ static void read_sources(const cJSON *array, struct token_request *q, struct fie
 	const cJSON *item = NULL;
 	int i = 0;
 
-	if (!cJSON_IsArray(array) || !array->child) {
+	if (!array || !cJSON_IsArray(array) || !array->child) {
 		field_errors_add(errors, pointer,
 				 "in is required: a list of addresses and networks, at least one");
 		return;
@@ -197,7 +197,7 @@ static void read_condition(const cJSON *obj, struct token_request *q, struct fie
 		return;
 	}
 	refuse_others(condition, "/condition", "request_ip", errors);
-	if (!cJSON_IsObject(request_ip)) {
+	if (!request_ip || !cJSON_IsObject(request_ip)) {
 		field_errors_add(errors, "/condition/request_ip",
 				 "request_ip is required: an object with the member in");
 		return;

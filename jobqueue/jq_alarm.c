@@ -34,7 +34,8 @@ static void alarms_done(struct pg_op *op)
 
 	if (!list)
 		(void)pg_op_fail(op, EC_ENOMEM, "out of memory");
-	bool ok = op->err.code == 0 && read_alarms(op_rows(op, 0), list, count, &op->err) == 0;
+	bool ok = list && op->err.code == 0 &&
+		  read_alarms(op_rows(op, 0), list, count, &op->err) == 0;
 	o->cb(o->arg, op_error(op), ok ? list : NULL, ok ? count : 0);
 }
 
