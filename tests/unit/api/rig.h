@@ -34,8 +34,8 @@ struct rig {
 	uint16_t port;
 	bool stop;
 	uint64_t drain_ms;
-	struct api_request *held;    /* by /hold */
-	struct api_admission *asked; /* by "PUT /later" */
+	struct api_request *held;            /* by /hold */
+	struct api_admission *_Atomic asked; /* by "PUT /later" */
 	atomic_int gone, drained_events, ended, complete, observed, finished;
 	char piece[64 * 1024];
 };
