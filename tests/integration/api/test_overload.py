@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from api_rig import Account, Api, await_true, finished_job, read_answer, resident_bytes, small_quarantine
+from api_rig import BIN, Account, Api, await_true, finished_job, read_answer, resident_bytes, small_quarantine
 from contract import check_failure, failure, result
 from crowd import Crowd, bearer, download_head, head, raise_descriptors
 from test_edge import chunk_key, message, put, sync, url
@@ -249,6 +249,7 @@ def test_a_crowd_does_not_disturb_a_tenant(crowded, db):
         await_true("they are forgotten", 30, lambda: api.metric('edgecap_api_connections{listener="tenants"}') <= 1)
         await_true("their files are closed", 30, lambda: descriptors(api) <= files + 3)
         assert api.metric("edgecap_api_request_body_bytes") == 0
-        await_true("their memory is given back", 10, lambda: resident_bytes(api) <= start + KEPT_BYTES, 0.5)
+        if "tsan" not in BIN.parts:  # its own books of descriptors and memory only grow
+            await_true("their memory is given back", 10, lambda: resident_bytes(api) <= start + KEPT_BYTES, 0.5)
     ask(20)
     assert "status=503" not in api.log() and "status=429" not in api.log()

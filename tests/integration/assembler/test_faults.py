@@ -69,7 +69,8 @@ def test_killed_at_random_moments(world):
     assert row["fence"] > killed
     assert files(job) == content
     # what the killed ones left unfinished is nobody's object, and an hourly sweep removes it
-    assert all(re.fullmatch("[0-9a-f]{64}[.][0-9a-f]{32}", p.name) for p in leftovers(world))
+    left = [p.name for p in leftovers(world)]
+    assert all(re.fullmatch("pcaps=.*~[0-9a-f]{32}", name) for name in left), left
 
 
 def test_stopped_half_way_gives_the_job_back(world):
