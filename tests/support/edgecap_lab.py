@@ -11,7 +11,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 import ledger
 import secret_check
 from edgecap_client import Client
+from ports import lease
 from s3_client import REGION
 from s3_server import S3Server
 from tcp_gate import Gate
@@ -44,12 +44,6 @@ def await_true(what, seconds, condition, every_s=0.05):
             return value
         assert time.monotonic() < end, "not within %g s: %s" % (seconds, what)
         time.sleep(every_s)
-
-
-def free_port(address="127.0.0.1"):
-    with socket.socket() as sock:
-        sock.bind((address, 0))
-        return sock.getsockname()[1]
 
 
 class Program:
@@ -183,7 +177,7 @@ class Lab:
             self.s3.store_endpoint, self.s3.bucket_endpoint = self.store_gate.endpoint, self.bucket_gate.endpoint
         (self.dir / "signing").write_text(secrets.token_hex(32) + "\n")
         (self.dir / "signing").chmod(0o600)
-        self.edge_port, self.apis, self.assemblers, self.samplers = free_port(self.address), [], [], []
+        self.edge_port, self.apis, self.assemblers, self.samplers = lease(self.address), [], [], []
         for i in range(apis):
             self._add_api(i, apis)
         for i in range(assemblers):
@@ -212,7 +206,7 @@ class Lab:
 
     def _api_listeners(self, number):
         """Settings of an API's listeners for tenants and samplers, and the URL of the former."""
-        port = free_port()
+        port = lease()
         edge = "%s:%d" % (self.address, self.edge_port)
         return {"EDGECAP_LISTEN": "127.0.0.1:%d" % port, "EDGECAP_EDGE_LISTEN": edge}, "http://127.0.0.1:%d" % port
 
@@ -228,7 +222,7 @@ class Lab:
         return {}
 
     def _add_api(self, number, replicas):
-        ops = free_port()
+        ops = lease()
         listeners, base = self._api_listeners(number)
         env = {
             **self._storage(),

@@ -10,7 +10,8 @@ import ssl
 import subprocess
 from pathlib import Path
 
-from edgecap_lab import TOP, Lab, Program, await_true, free_port
+from edgecap_lab import TOP, Lab, Program, await_true
+from ports import lease
 
 GROUP = "www-data"
 EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
@@ -89,7 +90,7 @@ class FrontLab(Lab):
         shutil.chown(sockets, group=GROUP)
         sockets.chmod(0o2750)
         self.ca, self.samplers_ca, self.other_ca = (Authority(certificates, n) for n in ("ca", "samplers", "other"))
-        self.tenants, self.edge = ("127.0.0.1", free_port()), (self.address, self.edge_port)
+        self.tenants, self.edge = ("127.0.0.1", lease()), (self.address, self.edge_port)
         tenants_pem, tenants_key = self.ca.sign("tenants", "/CN=tenants", "DNS:localhost,IP:127.0.0.1")
         edge_pem, edge_key = self.ca.sign("edge", "/CN=edge", "IP:" + self.address)
         os.environ["REQUESTS_CA_BUNDLE"] = str(self.ca.pem)

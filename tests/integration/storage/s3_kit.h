@@ -27,6 +27,45 @@ static inline void shell(const char *format, ...)
 		fail_msg("failed: %s", text);
 }
 
+/* Begin a shell command, for await_command. */
+static inline pid_t begin_command(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static inline pid_t begin_command(const char *format, ...)
+{
+	char text[4096];
+	va_list args;
+	pid_t pid = 0;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)execl("/bin/sh", "sh", "-c", text, (char *)NULL);
+		_exit(127);
+	}
+	return pid;
+}
+
+/* Whether the command has ended; it must have succeeded. options: waitpid's. */
+static inline bool command_ended(pid_t pid, int options)
+{
+	int status = 0;
+	pid_t ended = waitpid(pid, &status, options);
+
+	if (ended == 0)
+		return false;
+	assert_int_equal(ended, pid);
+	assert_int_equal(status, 0);
+	return true;
+}
+
+static inline void await_command(pid_t pid)
+{
+	assert_true(command_ended(pid, 0));
+}
+
 /* A command of with-s3's control program. */
 static inline void control(const char *words)
 {
@@ -62,43 +101,110 @@ static inline struct store *open_store(struct fixture *f, const char *url, const
 	return store;
 }
 
+/* Run the loop for so long. */
+static inline void kit_pause(uv_timer_t *timer)
+{
+	*(bool *)timer->data = true;
+}
+
+static inline void kit_closed(uv_handle_t *handle)
+{
+	*(bool *)handle->data = true;
+}
+
+static inline void run_for(struct fixture *f, uint64_t ms)
+{
+	uv_timer_t timer;
+	bool over = false;
+
+	assert_int_equal(uv_timer_init(&f->loop, &timer), 0);
+	timer.data = &over;
+	uv_update_time(&f->loop);
+	assert_int_equal(uv_timer_start(&timer, kit_pause, ms, 0), 0);
+	while (!over)
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+	over = false;
+	uv_close((uv_handle_t *)&timer, kit_closed);
+	while (!over)
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+}
+
+/* What a list that S3 answers has in it: how many of an element, and the text of the first UploadId. */
 struct counted {
 	struct s3_request request;
 	bool done;
-	unsigned uploads;
+	const char *element; /* "<Upload>" */
+	unsigned count;
+	char upload_id[256];
 };
 
 static inline void on_counted(struct s3_request *q)
 {
 	struct counted *c = q->arg;
 	struct bytes rest = {NULL, 0};
+	const char *id = NULL;
 
 	if (q->err.code)
 		fail_msg("%s", q->err.text);
 	rest = q->answer->body;
-	for (const uint8_t *p; (p = memmem(rest.p, rest.n, "<Upload>", 8)) != NULL;) {
-		c->uploads++;
-		rest.n -= (size_t)(p + 8 - rest.p);
-		rest.p = p + 8;
+	id = memmem(rest.p, rest.n, "<UploadId>", 10);
+	if (id)
+		(void)sscanf(id, "<UploadId>%255[^<]", c->upload_id);
+	for (const uint8_t *p; (p = memmem(rest.p, rest.n, c->element, strlen(c->element)));) {
+		c->count++;
+		rest.n -= (size_t)(p + strlen(c->element) - rest.p);
+		rest.p = p + strlen(c->element);
 	}
 	c->done = true;
+}
+
+/* Send the request, which is begun, and wait for its end. */
+static inline void count_list(struct fixture *f, struct counted *c)
+{
+	c->request.done = on_counted;
+	c->request.arg = c;
+	s3_request_start(&c->request);
+	while (!c->done)
+		(void)uv_run(&f->loop, UV_RUN_ONCE);
+}
+
+/* Count the unfinished multipart uploads under the fixture's prefix. */
+static inline void count_uploads(struct fixture *f, struct counted *c)
+{
+	struct s3_store *s3 = f->store->state;
+
+	*c = (struct counted){.element = "<Upload>"};
+	s3_request_init(&c->request, s3, "count", "GET", NULL);
+	s3_request_query(&c->request, "uploads", "");
+	s3_request_query(&c->request, "prefix", s3->place.prefix);
+	count_list(f, c);
 }
 
 /* Unfinished multipart uploads under the fixture's prefix. */
 static inline unsigned uploads(struct fixture *f)
 {
-	struct s3_store *s3 = f->store->state;
-	struct counted c = {.uploads = 0};
+	struct counted c;
 
-	s3_request_init(&c.request, s3, "count", "GET", NULL);
-	s3_request_query(&c.request, "uploads", "");
-	s3_request_query(&c.request, "prefix", s3->place.prefix);
-	c.request.done = on_counted;
-	c.request.arg = &c;
-	s3_request_start(&c.request);
-	while (!c.done)
-		(void)uv_run(&f->loop, UV_RUN_ONCE);
-	return c.uploads;
+	count_uploads(f, &c);
+	return c.count;
+}
+
+/* Run the loop until so many parts are stored of the only unfinished upload, which is key's. */
+static inline void await_parts(struct fixture *f, const char *key, unsigned count)
+{
+	struct counted upload;
+	struct counted c = {.element = "<Part>"};
+
+	while (c.count < count) {
+		run_for(f, 50);
+		count_uploads(f, &upload);
+		if (upload.count != 1)
+			continue;
+		c = (struct counted){.element = "<Part>"};
+		s3_request_init(&c.request, f->store->state, "count", "GET", key);
+		s3_request_query(&c.request, "uploadId", upload.upload_id);
+		count_list(f, &c);
+	}
 }
 
 /* The bytes of a test's object at a place: different everywhere, the same in every run. */
@@ -181,32 +287,4 @@ static inline struct store *kit_child_open(uv_loop_t *loop)
 	if (uv_loop_init(loop) != 0 || store_open(loop, &config, &store, NULL) < 0)
 		return NULL;
 	return store;
-}
-
-/* Run the loop for so long. */
-static inline void kit_pause(uv_timer_t *timer)
-{
-	*(bool *)timer->data = true;
-}
-
-static inline void kit_closed(uv_handle_t *handle)
-{
-	*(bool *)handle->data = true;
-}
-
-static inline void run_for(struct fixture *f, uint64_t ms)
-{
-	uv_timer_t timer;
-	bool over = false;
-
-	assert_int_equal(uv_timer_init(&f->loop, &timer), 0);
-	timer.data = &over;
-	uv_update_time(&f->loop);
-	assert_int_equal(uv_timer_start(&timer, kit_pause, ms, 0), 0);
-	while (!over)
-		(void)uv_run(&f->loop, UV_RUN_ONCE);
-	over = false;
-	uv_close((uv_handle_t *)&timer, kit_closed);
-	while (!over)
-		(void)uv_run(&f->loop, UV_RUN_ONCE);
 }
