@@ -138,6 +138,7 @@ static void test_a_server_that_hangs_for_a_while(void **state)
 	struct outcome o = {0};
 	char text[16];
 
+	become_impatient(f, 2);
 	assert_int_equal(put(f, "h/0", "before"), 0);
 	control("osd stop");
 	store_put(f->store, "h/1", bytes_of("hello"), on_info, &o);
@@ -158,6 +159,7 @@ static void test_a_server_that_hangs_for_good(void **state)
 	struct outcome o = {0};
 	struct outcome check = {0};
 
+	become_impatient(f, 2);
 	control("gateway stop");
 	store_put(f->store, "h/1", bytes_of("hello"), on_info, &o);
 	store_check(f->store, on_done, &check);
@@ -226,11 +228,12 @@ static void test_an_end_whose_answer_is_lost(void **state)
 	struct error err = {0};
 	pid_t cont = 0;
 
+	become_impatient(f, 5);
 	assert_int_equal(store_wait_writer_open(f->store, "m/x", &writer, NULL), 0);
 	assert_int_equal(kit_write(writer, 0, 16, &err), 0);
 	await_parts(f, "m/x", 2); /* only the end is to come */
 	control("osd stop");
-	cont = begin_command("sleep 3.5; exec %s osd cont", s3_variable("CTL"));
+	cont = begin_command("sleep 6.5; exec %s osd cont", s3_variable("CTL"));
 	if (store_wait_commit(writer, &info, &err) < 0)
 		fail_msg("%s", err.text);
 	await_command(cont);

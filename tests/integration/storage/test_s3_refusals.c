@@ -3,7 +3,7 @@
 
 static const char *other_url(struct fixture *f, const char *bucket, char dst[512])
 {
-	(void)snprintf(dst, 512, "s3://%s/p?endpoint=%s&plaintext=yes&stall=2s", bucket,
+	(void)snprintf(dst, 512, "s3://%s/p?endpoint=%s&plaintext=yes&stall=20s", bucket,
 		       s3_variable("ENDPOINT"));
 	(void)f;
 	return dst;
