@@ -1,7 +1,7 @@
 /* Who is asking: credentials of tenants and samplers. Only hashes are stored and compared.
  *
  * Every request looks its credential up, so what is revoked is refused at once, by every replica. The database keeps the hashes to
- * itself: it is asked by functions (0016_credentials.sql), which also note when a credential was last used.
+ * itself: it is asked by functions (0018_credentials.sql), which also note when a credential was last used.
  */
 #pragma once
 

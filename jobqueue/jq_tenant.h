@@ -95,7 +95,7 @@ void jq_job_list(struct jq *jq, const struct id *account, const struct jq_list_q
 void jq_job_stop(struct jq *jq, const struct id *account, const struct id *pcap,
 		 const struct jq_actor *actor, jq_done_cb cb, void *arg);
 
-/* How a deletion ended; text: the word of pcap_delete (0018_removal.sql). X(name, text) */
+/* How a deletion ended; text: the word of pcap_delete (0016_removal.sql). X(name, text) */
 #define JQ_DELETE_OUTCOMES(X)                                                                      \
 	X(JQ_DELETE_DONE, "deleted")        /* now or before */                                    \
 	X(JQ_DELETE_UNDER_WAY, "under_way") /* the job has not ended */                            \

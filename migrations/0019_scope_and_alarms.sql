@@ -1,8 +1,4 @@
--- Two tenants share address space only when the operator says so; a sampler's lies are counted, kept and bounded; its token is
--- replaced without a gap.
-
--- For the statements of this file, where the tables' owner is subject to the policies as well.
-SELECT set_config('edgecap.scope', 'admin', true);
+-- Two tenants share address space only when the operator says so; a sampler's lies are counted, kept and bounded.
 
 -- ---- scope
 
@@ -13,9 +9,10 @@ CREATE INDEX account_prefixes_prefix ON account_prefixes (prefix);
 -- When the account lost some of its scope last: packets that were captured before are out of scope now, and nobody lied.
 ALTER TABLE accounts ADD COLUMN scope_narrowed_at timestamptz;
 
--- Other accounts' prefixes that overlap these: those that contain one, and of those that lie in one the first. By equality and by order, which an index
--- serves under row-level security too; the operator && is not leakproof, so a policy would have every row read for each prefix. And
--- not by reading all rows where statistics are old: one does for a few prefixes, and never ends for thousands.
+-- Other accounts' prefixes that overlap these: those that contain one, and of those that lie in one the first. By equality and by
+-- order, which an index serves under row-level security too; the operator && is not leakproof, so a policy would have every row
+-- read for each prefix. And not by reading all rows where statistics are old: one does for a few prefixes, and never ends for
+-- thousands.
 CREATE FUNCTION prefixes_met(p_account uuid, p_prefix cidr[])
 RETURNS TABLE (prefix cidr, other_prefix cidr, other_id uuid)
 LANGUAGE sql STABLE SET enable_seqscan = off
@@ -36,7 +33,8 @@ AS $$
 $$;
 
 -- The first overlap of new prefixes of an account with another's, or no row. Who has asked is alone until the end of the
--- transaction: what two admins add at one moment is judged one after the other. SECURITY DEFINER: all accounts' prefixes are looked at.
+-- transaction: what two admins add at one moment is judged one after the other. SECURITY DEFINER: all accounts' prefixes are looked
+-- at.
 CREATE FUNCTION prefixes_overlap(p_account uuid, p_prefix cidr[])
 RETURNS TABLE (prefix cidr, other_prefix cidr, other_id uuid, other_name text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
@@ -89,6 +87,7 @@ BEGIN
 	RETURN NULL;
 END
 $$;
+
 -- Overlaps that are there already stay, as if they had been declared.
 UPDATE account_prefixes p SET shared = true
 	FROM (SELECT x.account_id, m.prefix
@@ -126,15 +125,12 @@ CREATE TRIGGER accounts_restricted BEFORE UPDATE ON accounts
 REVOKE ALL ON FUNCTION prefixes_met(uuid, cidr[]), prefixes_overlap(uuid, cidr[]), account_prefixes_guard(),
 	account_scope_narrowed() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION prefixes_overlap(uuid, cidr[]) TO edgecap_admin;
-GRANT SELECT (scope_narrowed_at) ON accounts TO edgecap_assembler;
 
 -- ---- what a sampler was caught at
 
 -- miscounted_at: it said of a part that it had captured more than was found. From then on its counters end no job, until the
 -- operator trusts it again.
 ALTER TABLE samplers ADD COLUMN miscounted_at timestamptz;
-GRANT SELECT (miscounted_at) ON samplers TO edgecap_api, edgecap_assembler, edgecap_admin;
-GRANT UPDATE (miscounted_at) ON samplers TO edgecap_admin;
 
 -- Sums since the sampler was registered, and where the last one was.
 CREATE TABLE sampler_alarms (
@@ -146,7 +142,11 @@ CREATE TABLE sampler_alarms (
 	last_account_id uuid NOT NULL,
 	last_pcap_id uuid NOT NULL
 );
-GRANT SELECT ON sampler_alarms TO edgecap_admin;
+
+-- Seen as samplers are.
+ALTER TABLE sampler_alarms ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY sampler_alarms_scope ON sampler_alarms USING (
+	(SELECT current_setting('edgecap.scope', true)) IN ('fleet', 'auth', 'admin'));
 
 -- For the API's /metrics: those that alarmed last, by name. SECURITY DEFINER: it tells no more than this.
 CREATE FUNCTION samplers_alarmed(p_max integer)
@@ -169,8 +169,8 @@ $$;
 REVOKE ALL ON FUNCTION samplers_alarmed(integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION samplers_alarmed(integer) TO edgecap_api;
 
--- What an assembly caught its samplers at; called with the job's completion, in its transaction and before it, so that a call which is repeated
--- counts once: the job is not being assembled any more. SECURITY DEFINER: the assembler changes no sampler otherwise.
+-- What an assembly caught its samplers at; called with the job's completion, in its transaction and before it, so that a call which
+-- is repeated counts once: the job is not being assembled any more. SECURITY DEFINER: the assembler changes no sampler otherwise.
 CREATE FUNCTION job_alarms(p_account uuid, p_id uuid, p_fence bigint, p_sampler uuid[],
 	p_out_of_scope bigint[], p_miscounted bigint[], p_unusable bigint[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
@@ -213,7 +213,6 @@ GRANT EXECUTE ON FUNCTION job_alarms(uuid, uuid, bigint, uuid[], bigint[], bigin
 ALTER TABLE pcaps
 	ADD COLUMN budget_packets bigint NOT NULL DEFAULT 0,
 	ADD COLUMN budget_bytes bigint NOT NULL DEFAULT 0;
-GRANT UPDATE (budget_packets, budget_bytes) ON pcaps TO edgecap_api, edgecap_assembler;
 UPDATE pcaps SET budget_packets = captured, budget_bytes = bytes WHERE stage = 'capturing';
 
 -- A sum of what hosts said, which may be absurd: no host's number makes another's report fail.
@@ -300,75 +299,6 @@ BEGIN
 		stop := v_job.stop;
 		ended := v_job.ended;
 		RETURN NEXT;
-	END LOOP;
-END
-$$;
-
--- ---- tokens of samplers
-
--- Tokens that were replaced, good until valid_until; samplers.token_sha256 is the one in use.
-CREATE TABLE sampler_old_tokens (
-	sampler_id uuid NOT NULL REFERENCES samplers ON DELETE CASCADE,
-	token_sha256 bytea PRIMARY KEY CHECK (octet_length(token_sha256) = 32),
-	valid_until timestamptz NOT NULL
-);
-CREATE INDEX sampler_old_tokens_sampler ON sampler_old_tokens (sampler_id);
-
-DROP FUNCTION auth_sampler(bytea);
-
--- As before, and by a replaced token that is still good (old_token).
-CREATE FUNCTION auth_sampler(p_sha256 bytea)
-RETURNS TABLE (fault text, id uuid, name text, colo text, old_token boolean)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
-AS $$
-	SELECT CASE WHEN s.enabled THEN '' ELSE 'disabled' END, s.id, s.name, s.colo, s.token_sha256 <> p_sha256
-	FROM samplers s
-	WHERE s.token_sha256 = p_sha256
-		OR s.id = (SELECT t.sampler_id FROM sampler_old_tokens t
-			WHERE t.token_sha256 = p_sha256 AND t.valid_until > clock_timestamp())
-$$;
-
--- Replace a sampler's token. Those it had are good for p_overlap_s more at most. False, and nothing is changed, when more than p_max
--- replaced ones would be good. SECURITY DEFINER: the operator's role reads no token's hash.
-CREATE FUNCTION sampler_token_replace(p_sampler uuid, p_overlap_s integer, p_sha256 bytea, p_max integer)
-RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
-AS $$
-DECLARE
-	v_until timestamptz := clock_timestamp() + make_interval(secs => p_overlap_s);
-BEGIN
-	PERFORM FROM samplers WHERE id = p_sampler FOR NO KEY UPDATE;
-	DELETE FROM sampler_old_tokens
-		WHERE sampler_id = p_sampler AND (p_overlap_s = 0 OR valid_until <= clock_timestamp());
-	IF p_overlap_s > 0 THEN
-		IF (SELECT count(*) FROM sampler_old_tokens WHERE sampler_id = p_sampler) >= p_max THEN
-			RETURN false;
-		END IF;
-		UPDATE sampler_old_tokens SET valid_until = least(valid_until, v_until) WHERE sampler_id = p_sampler;
-		INSERT INTO sampler_old_tokens (sampler_id, token_sha256, valid_until)
-			SELECT id, token_sha256, v_until FROM samplers WHERE id = p_sampler;
-	END IF;
-	UPDATE samplers SET token_sha256 = p_sha256 WHERE id = p_sampler;
-	RETURN true;
-END
-$$;
-
-REVOKE ALL ON FUNCTION auth_sampler(bytea), sampler_token_replace(uuid, integer, bytea, integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION auth_sampler(bytea) TO edgecap_api;
-GRANT EXECUTE ON FUNCTION sampler_token_replace(uuid, integer, bytea, integer) TO edgecap_admin;
-GRANT SELECT (sampler_id, valid_until), DELETE ON sampler_old_tokens TO edgecap_admin;
-
--- Both tables are seen as samplers are.
-DO $$
-DECLARE
-	v_table text;
-BEGIN
-	FOREACH v_table IN ARRAY ARRAY['sampler_alarms', 'sampler_old_tokens'] LOOP
-		EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', v_table);
-		EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', v_table);
-		EXECUTE format('CREATE POLICY %I ON %I TO PUBLIC USING (
-			(SELECT current_setting(''edgecap.scope'', true)) IN (''fleet'', ''auth'', ''admin''))',
-			v_table || '_scope', v_table);
 	END LOOP;
 END
 $$;

@@ -1,23 +1,7 @@
--- Row-level security for everybody, the owner too, and the least rights for each program's role.
+-- Row-level security for everybody, the owner too, and the least rights for each program's role: the lists of 0006 and 0010, again
+-- and whole, with what was added since.
 --
--- Scopes are as in 0006, and one more:
---   edgecap.scope = 'admin'    the operator: edgecap-admin, and the data that a migration changes
 -- A policy names no role: whoever says nothing sees nothing. Only superusers and roles with BYPASSRLS are above it.
---
--- A SECURITY DEFINER function runs as the owner and sees what its caller's scope shows, unless it sets one of its own and gives the
--- caller's back. (SET edgecap.scope as an option of the function would do that by itself, but only a superuser may write it.)
-
-DO $$
-BEGIN
-	IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'edgecap_admin') THEN
-		BEGIN
-			CREATE ROLE edgecap_admin NOLOGIN;
-		EXCEPTION WHEN duplicate_object OR unique_violation THEN
-			NULL; -- another database of this cluster was faster
-		END;
-	END IF;
-END
-$$;
 
 -- Protect a tenants' table, or a partition of one: rows of the account that is named, or all for 'fleet' and 'admin'. The sub-selects
 -- make PostgreSQL read the settings once a statement. Their form is for the planner, which takes half of the rows to pass a bare
@@ -61,7 +45,12 @@ BEGIN
 	EXECUTE format('ALTER POLICY accounts_scope ON accounts TO PUBLIC USING (
 		(SELECT %s IN (''fleet'', ''auth'', ''admin''))
 		OR id = (SELECT CASE WHEN %s = ''account'' THEN %s END))', v_scope, v_scope, v_account);
-	FOREACH v_table IN ARRAY ARRAY['users', 'memberships', 'api_keys', 'api_tokens'] LOOP
+	-- an account's admins list its tokens
+	ALTER POLICY api_tokens_scope ON api_tokens TO PUBLIC USING (
+		((SELECT current_setting('edgecap.scope', true)) = 'account'
+			AND account_id = (SELECT nullif(current_setting('edgecap.account_id', true), '')::uuid))
+		OR (SELECT current_setting('edgecap.scope', true)) IN ('auth', 'admin'));
+	FOREACH v_table IN ARRAY ARRAY['users', 'memberships', 'api_keys'] LOOP
 		EXECUTE format('ALTER POLICY %I ON %I TO PUBLIC USING ((SELECT %s IN (''auth'', ''admin'')))',
 			v_table || '_scope', v_table, v_scope);
 	END LOOP;
@@ -94,35 +83,6 @@ BEGIN
 	PERFORM tenant_policy_make(v_name);
 	EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', p_parent,
 		v_name, uuid_floor(v_from), uuid_floor(v_to));
-END
-$$;
-
--- As before. The scope is set here whatever the caller's is: a month whose jobs are not seen would be dropped.
-CREATE OR REPLACE FUNCTION partition_drop(p_name text, p_history integer) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
-AS $$
-DECLARE
-	v_scope text := coalesce(current_setting('edgecap.scope', true), '');
-	v_jobs text := 'pcaps_' || right(p_name, 6);
-	v_kept boolean := false;
-BEGIN
-	PERFORM pg_advisory_xact_lock(hashtext('edgecap partitions'));
-	IF p_name NOT IN (SELECT partitions_old(p_history)) THEN
-		RETURN false;
-	END IF;
-	IF to_regclass(v_jobs) IS NOT NULL THEN
-		PERFORM set_config('edgecap.scope', 'fleet', true);
-		EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE NOT chunks_removed
-			OR (stage NOT IN (''failed'', ''expired'')
-				AND NOT (stage = ''done'' AND expires IS NULL)))', v_jobs) INTO v_kept;
-		PERFORM set_config('edgecap.scope', v_scope, true);
-	END IF;
-	IF v_kept THEN
-		RETURN false;
-	END IF;
-	PERFORM set_config('lock_timeout', '1s', true);
-	EXECUTE format('DROP TABLE %I', p_name);
-	RETURN true;
 END
 $$;
 
@@ -320,16 +280,18 @@ BEGIN
 END
 $$;
 
--- What the API writes: a job's and its parts' beginning (pcap_submit), a stop (pcap_stop), what the edge says (edge_flush,
--- jobs_settle), buckets. Whole rows of jobs are read to make answers; selection_secret goes to the samplers with the job.
+-- What the API writes: a job's and its parts' beginning (pcap_submit), a stop (pcap_stop), a deletion (pcap_delete), what the edge
+-- says (edge_flush, jobs_settle), buckets. Whole rows of jobs are read to make answers; selection_secret goes to the samplers with
+-- the job. Of credentials it reads what is not secret; a tenant's tokens are changed by functions (0018).
 REVOKE INSERT, UPDATE ON pcaps, pcap_parts, api_replicas FROM edgecap_api;
+REVOKE SELECT ON api_tokens, api_keys, users, memberships, samplers FROM edgecap_api;
 REVOKE ALL ON buckets FROM edgecap_api;
 GRANT INSERT (account_id, id, type, system, time_limit_s, packet_limit, byte_limit, colo_name, destination, filter,
 	selection_method, selection_interval, selection_space, selection_probability_ppb, selection_secret, submitted,
 	deadline, stage, parts_total, parts_assigned, claim_at) ON pcaps TO edgecap_api;
-GRANT UPDATE (stop_requested, stop_requested_at, stage, claim_at, parts_assigned, parts_running, parts_done, parts_failed,
-	parts_lost, observed, accepted, delivered, matched, selected, captured, bytes, dropped_kernel, dropped_interface,
-	dropped_spool, dropped_limit) ON pcaps TO edgecap_api;
+GRANT UPDATE (stop_requested, stop_requested_at, delete_requested_at, erase_at, expires, stage, claim_at, parts_assigned,
+	parts_running, parts_done, parts_failed, parts_lost, observed, accepted, delivered, matched, selected, captured, bytes,
+	budget_packets, budget_bytes, dropped_kernel, dropped_interface, dropped_spool, dropped_limit) ON pcaps TO edgecap_api;
 GRANT INSERT (account_id, pcap_id, sampler_id, sampler_name, colo, software, state) ON pcap_parts TO edgecap_api;
 GRANT UPDATE (state, reason, error, boot, started, ended, clock_offset_us, chunks_stored, observed, accepted, delivered,
 	matched, selected, captured, bytes, dropped_kernel, dropped_interface, dropped_spool, dropped_limit)
@@ -337,53 +299,39 @@ GRANT UPDATE (state, reason, error, boot, started, ended, clock_offset_us, chunk
 GRANT INSERT, UPDATE (heartbeat, serving_since) ON api_replicas TO edgecap_api;
 GRANT SELECT (account_id, id, destination, validated, filename, submitted, token_sha256, expires), INSERT, DELETE,
 	UPDATE (credentials, token_sha256, expires, validated) ON buckets TO edgecap_api;
+GRANT SELECT (account_id, id, name, permissions, sources, created_at, expires_at, revoked_at, last_used_at)
+	ON api_tokens TO edgecap_api;
+GRANT SELECT (id, name, colo, enabled, created_at, last_seen, host, software, interfaces, miscounted_at)
+	ON samplers TO edgecap_api;
+GRANT SELECT ON audit_events TO edgecap_api; -- and nobody changes a row
 
--- The assembler's: claims, what became of them (job_complete, job_fail, job_retry, job_give_back, garbage_removed), parts that are
--- given up (edge_reap, jobs_settle), and the hourly housekeeping.
+-- The assembler's: claims, what became of them (job_complete, job_fail, job_retry, job_give_back, garbage_removed, garbage_erased),
+-- parts that are given up (edge_reap, jobs_settle), and the hourly housekeeping.
 REVOKE ALL ON accounts, samplers, buckets, pcaps, pcap_parts FROM edgecap_assembler;
-GRANT SELECT (id, unrestricted) ON accounts TO edgecap_assembler;
-GRANT SELECT (id, last_seen) ON samplers TO edgecap_assembler;
+GRANT SELECT (id, unrestricted, retention_s, scope_narrowed_at) ON accounts TO edgecap_assembler;
+GRANT SELECT (id, last_seen, miscounted_at) ON samplers TO edgecap_assembler;
 GRANT SELECT (account_id, destination, validated, credentials) ON buckets TO edgecap_assembler;
 GRANT SELECT ON pcaps, pcap_parts TO edgecap_assembler;
 GRANT UPDATE (stage, claim_at, lease_owner, lease_id, fence, attempts, last_error, completed, expires, stop_reason,
 	error_message, warnings, packets_in_file, packets_cut, packets_rejected, pcap_key, pcapng_key, pcap_bytes,
-	pcapng_bytes, pcap_sha256, pcapng_sha256, chunks_removed, parts_assigned, parts_running, parts_done, parts_failed,
-	parts_lost, observed, accepted, delivered, matched, selected, captured, bytes, dropped_kernel, dropped_interface,
-	dropped_spool, dropped_limit) ON pcaps TO edgecap_assembler;
+	pcapng_bytes, pcap_sha256, pcapng_sha256, chunks_removed, deleted_at, erase_at, parts_assigned, parts_running,
+	parts_done, parts_failed, parts_lost, observed, accepted, delivered, matched, selected, captured, bytes,
+	budget_packets, budget_bytes, dropped_kernel, dropped_interface, dropped_spool, dropped_limit)
+	ON pcaps TO edgecap_assembler;
 GRANT UPDATE (state, reason, packets_stored, chunks_found) ON pcap_parts TO edgecap_assembler;
 
 -- edgecap-admin's: an account is the operator's in all its columns. Credentials are written and never read. Audit rows are read and
 -- added.
-GRANT USAGE ON SCHEMA public TO edgecap_admin;
-GRANT SELECT ON schema_migrations, permissions, role_permissions TO edgecap_admin;
+GRANT SELECT ON schema_migrations, permissions, role_permissions, sampler_alarms TO edgecap_admin;
 GRANT SELECT, INSERT, UPDATE ON accounts TO edgecap_admin;
 GRANT SELECT, INSERT, DELETE ON account_prefixes TO edgecap_admin;
-GRANT SELECT, INSERT, UPDATE (email) ON users TO edgecap_admin;
-GRANT SELECT, INSERT, UPDATE (role) ON memberships TO edgecap_admin;
+GRANT SELECT, INSERT, UPDATE (email, disabled) ON users TO edgecap_admin;
+GRANT SELECT, INSERT, UPDATE (role), DELETE ON memberships TO edgecap_admin;
 GRANT SELECT (user_id, id, created_at, revoked_at), INSERT, UPDATE (revoked_at) ON api_keys TO edgecap_admin;
-GRANT SELECT (account_id, id, name, permissions, created_at, expires_at, revoked_at), INSERT, UPDATE (revoked_at)
-	ON api_tokens TO edgecap_admin;
-GRANT SELECT (id, name, colo, enabled, created_at, last_seen, host, software, interfaces), INSERT, UPDATE (enabled)
-	ON samplers TO edgecap_admin;
+GRANT SELECT (account_id, id, name, permissions, sources, created_at, expires_at, revoked_at, last_used_at), INSERT,
+	UPDATE (revoked_at) ON api_tokens TO edgecap_admin;
+GRANT SELECT (id, name, colo, enabled, created_at, last_seen, host, software, interfaces, miscounted_at), INSERT,
+	UPDATE (enabled, miscounted_at) ON samplers TO edgecap_admin;
+GRANT SELECT (sampler_id, valid_until), DELETE ON sampler_old_tokens TO edgecap_admin;
 GRANT SELECT, INSERT ON audit_events TO edgecap_admin;
 GRANT EXECUTE ON FUNCTION pcap_reassemble(uuid) TO edgecap_admin;
-
--- Nobody but the owner makes anything here. A database's owner may take these rights away; else it takes a superuser, and a
--- REVOKE that does nothing is only a warning.
-DO $$
-DECLARE
-	v_role text;
-BEGIN
-	EXECUTE format('REVOKE CREATE, TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
-	REVOKE CREATE ON SCHEMA public FROM PUBLIC;
-	FOREACH v_role IN ARRAY ARRAY['edgecap_api', 'edgecap_assembler', 'edgecap_admin'] LOOP
-		IF has_schema_privilege(v_role, 'public', 'CREATE')
-				OR has_database_privilege(v_role, current_database(), 'CREATE')
-				OR has_database_privilege(v_role, current_database(), 'TEMPORARY') THEN
-			RAISE EXCEPTION 'role % can make objects here. As a superuser: REVOKE CREATE ON SCHEMA public FROM '
-				'PUBLIC; REVOKE CREATE, TEMPORARY ON DATABASE % FROM PUBLIC',
-				v_role, quote_ident(current_database()) USING ERRCODE = 'object_not_in_prerequisite_state';
-		END IF;
-	END LOOP;
-END
-$$;

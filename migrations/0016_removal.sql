@@ -1,4 +1,5 @@
--- Removal: a tenant has a job's files deleted, and an account may have a retention of its own.
+-- Removal: a tenant has a job's files deleted, an account may have a retention of its own, and audit rows are kept for longer than
+-- jobs.
 
 ALTER TABLE accounts ADD COLUMN retention_s integer
 	CHECK (retention_s BETWEEN 1 AND 315360000); -- NULL: the service's
@@ -10,10 +11,6 @@ ALTER TABLE pcaps
 	ADD CONSTRAINT pcaps_delete_check CHECK (delete_requested_at IS NOT NULL
 		OR (deleted_at IS NULL AND erase_at IS NULL));
 CREATE INDEX pcaps_erase ON pcaps (erase_at) WHERE erase_at IS NOT NULL;
-
-GRANT UPDATE (delete_requested_at, erase_at, expires) ON pcaps TO edgecap_api; -- pcap_delete
-GRANT UPDATE (deleted_at, erase_at) ON pcaps TO edgecap_assembler;
-GRANT SELECT (retention_s) ON accounts TO edgecap_assembler;
 
 -- A tenant's deletion: 'absent', 'under_way' (it has not ended), or 'deleted', also when it was before. From now on nobody
 -- downloads it; an assembler removes what is in the store. A failed job cannot be assembled again.
@@ -165,8 +162,30 @@ BEGIN
 END
 $$;
 
--- As before; and what a tenant wants deleted is waited for as well.
-CREATE OR REPLACE FUNCTION partition_drop(p_name text, p_history integer, p_audit integer) RETURNS boolean
+DROP FUNCTION partition_drop(text, integer);
+DROP FUNCTION partitions_old(integer);
+
+-- Names of the partitions that only hold ids older than p_history months before this one (of audit rows: p_audit), oldest first.
+CREATE FUNCTION partitions_old(p_history integer, p_audit integer) RETURNS SETOF text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+	SELECT c.relname::text
+	FROM pg_inherits i
+	JOIN pg_class c ON c.oid = i.inhrelid
+	JOIN pg_class parent ON parent.oid = i.inhparent
+	WHERE parent.relname = ANY (partition_parents())
+		AND parent.relnamespace = 'public'::regnamespace
+		AND c.relname ~ ('^' || parent.relname || '_[0-9]{6}$')
+		AND right(c.relname, 6) < to_char((now() AT TIME ZONE 'UTC') - make_interval(months =>
+			CASE parent.relname WHEN 'audit_events' THEN p_audit ELSE p_history END), 'YYYYMM')
+	ORDER BY right(c.relname, 6), c.relname
+$$;
+
+-- Drop one of partitions_old. False when the month still has a job whose files or chunks are in the store, because they could never
+-- be found again, or one that a tenant wants deleted; a full job's file is in the tenant's bucket. Audit rows name no object, so they
+-- wait for nobody. The scope is set here whatever the caller's is: a month whose jobs are not seen would be dropped. One table in a
+-- transaction, and it waits for a second at the most, so that a long reader does not hold up everybody else behind the lock.
+CREATE FUNCTION partition_drop(p_name text, p_history integer, p_audit integer) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
 AS $$
 DECLARE
@@ -194,3 +213,7 @@ BEGIN
 	RETURN true;
 END
 $$;
+
+REVOKE ALL ON FUNCTION partitions_old(integer, integer), partition_drop(text, integer, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION partitions_old(integer, integer), partition_drop(text, integer, integer)
+	TO edgecap_assembler;

@@ -1,38 +1,29 @@
--- Credentials: where a token may be used from, when a credential was last used, tokens that an account's admins manage. Looking
--- one up is the owner's business: the API's role asks these functions and reads no hash.
+-- Credentials: where a token may be used from, when a credential was last used, tokens that an account's admins manage, samplers'
+-- tokens that are replaced without a gap. Looking one up is the owner's business: the API's role asks these functions and reads no
+-- hash.
 
 ALTER TABLE api_tokens
 	ADD COLUMN sources cidr[] NOT NULL DEFAULT '{}' CHECK (cardinality(sources) <= 32), -- empty: any
 	ADD COLUMN last_used_at timestamptz; -- to about a minute, as below
 ALTER TABLE api_keys ADD COLUMN last_used_at timestamptz;
 
-REVOKE SELECT ON api_tokens, api_keys, users, memberships, samplers FROM edgecap_api;
-GRANT SELECT (account_id, id, name, permissions, sources, created_at, expires_at, revoked_at, last_used_at)
-	ON api_tokens TO edgecap_api;
-GRANT SELECT (id, name, colo, enabled, created_at, last_seen, host, software, interfaces) ON samplers TO edgecap_api;
+-- Tokens that were replaced, good until valid_until; samplers.token_sha256 is the one in use.
+CREATE TABLE sampler_old_tokens (
+	sampler_id uuid NOT NULL REFERENCES samplers ON DELETE CASCADE,
+	token_sha256 bytea PRIMARY KEY CHECK (octet_length(token_sha256) = 32),
+	valid_until timestamptz NOT NULL
+);
+CREATE INDEX sampler_old_tokens_sampler ON sampler_old_tokens (sampler_id);
 
-DO $$
-BEGIN
-	IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'edgecap_admin') THEN
-		BEGIN
-			CREATE ROLE edgecap_admin NOLOGIN;
-		EXCEPTION WHEN duplicate_object OR unique_violation THEN
-			NULL; -- another database of this cluster was faster
-		END;
-	END IF;
-END
-$$;
-GRANT SELECT (sources, last_used_at) ON api_tokens TO edgecap_admin;
-
--- An account's admins list its tokens.
-ALTER POLICY api_tokens_scope ON api_tokens TO PUBLIC USING (
-	((SELECT current_setting('edgecap.scope', true)) = 'account'
-		AND account_id = (SELECT nullif(current_setting('edgecap.account_id', true), '')::uuid))
-	OR (SELECT current_setting('edgecap.scope', true)) IN ('auth', 'admin'));
+-- Seen as samplers are.
+ALTER TABLE sampler_old_tokens ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY sampler_old_tokens_scope ON sampler_old_tokens USING (
+	(SELECT current_setting('edgecap.scope', true)) IN ('fleet', 'auth', 'admin'));
 
 -- The three look-ups run in the scope 'auth', which the caller sets as ever: a function cannot, because only a superuser may
--- attach a setting of ours to one. They give no row for a secret that nobody has, and `fault` is '' when the credential is good; else it is for
--- the operator's log: whoever asked is told nothing of it. `member`: the account is there, enabled, and seen by the credential.
+-- attach a setting of ours to one. They give no row for a secret that nobody has, and `fault` is '' when the credential is good; else
+-- it is for the operator's log: whoever asked is told nothing of it. `member`: the account is there, enabled, and seen by the
+-- credential.
 --
 -- The time of last use is written when the one that is known is a minute old, by whoever gets the row's lock without waiting, and
 -- without waiting for the disk: the transaction does nothing else, and a crash of the server loses a moment of it at the most. So
@@ -116,13 +107,16 @@ BEGIN
 END
 $$;
 
+-- Also by a replaced token that is still good (old_token).
 CREATE FUNCTION auth_sampler(p_sha256 bytea)
-RETURNS TABLE (fault text, id uuid, name text, colo text)
+RETURNS TABLE (fault text, id uuid, name text, colo text, old_token boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
 AS $$
-	SELECT CASE WHEN s.enabled THEN '' ELSE 'disabled' END, s.id, s.name, s.colo
+	SELECT CASE WHEN s.enabled THEN '' ELSE 'disabled' END, s.id, s.name, s.colo, s.token_sha256 <> p_sha256
 	FROM samplers s
 	WHERE s.token_sha256 = p_sha256
+		OR s.id = (SELECT t.sampler_id FROM sampler_old_tokens t
+			WHERE t.token_sha256 = p_sha256 AND t.valid_until > clock_timestamp())
 $$;
 
 -- What an account's admins do with tokens. SECURITY DEFINER, because the API's role may not write the table; the scope is the
@@ -224,13 +218,40 @@ BEGIN
 END
 $$;
 
+-- Replace a sampler's token. Those it had are good for p_overlap_s more at most. False, and nothing is changed, when more than p_max
+-- replaced ones would be good. SECURITY DEFINER: the operator's role reads no token's hash.
+CREATE FUNCTION sampler_token_replace(p_sampler uuid, p_overlap_s integer, p_sha256 bytea, p_max integer)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+AS $$
+DECLARE
+	v_until timestamptz := clock_timestamp() + make_interval(secs => p_overlap_s);
+BEGIN
+	PERFORM FROM samplers WHERE id = p_sampler FOR NO KEY UPDATE;
+	DELETE FROM sampler_old_tokens
+		WHERE sampler_id = p_sampler AND (p_overlap_s = 0 OR valid_until <= clock_timestamp());
+	IF p_overlap_s > 0 THEN
+		IF (SELECT count(*) FROM sampler_old_tokens WHERE sampler_id = p_sampler) >= p_max THEN
+			RETURN false;
+		END IF;
+		UPDATE sampler_old_tokens SET valid_until = least(valid_until, v_until) WHERE sampler_id = p_sampler;
+		INSERT INTO sampler_old_tokens (sampler_id, token_sha256, valid_until)
+			SELECT id, token_sha256, v_until FROM samplers WHERE id = p_sampler;
+	END IF;
+	UPDATE samplers SET token_sha256 = p_sha256 WHERE id = p_sampler;
+	RETURN true;
+END
+$$;
+
 REVOKE ALL ON FUNCTION auth_token(bytea, uuid, inet), auth_key(text, bytea, uuid), auth_sampler(bytea),
 	token_create(uuid, uuid, text, bytea, integer, timestamptz, cidr[], integer, integer,
 		uuid, uuid, text, text, text),
 	token_revoke(uuid, uuid, uuid, uuid, text, text, text),
-	token_roll(uuid, uuid, bytea, integer, uuid, uuid, text, text, text) FROM PUBLIC;
+	token_roll(uuid, uuid, bytea, integer, uuid, uuid, text, text, text),
+	sampler_token_replace(uuid, integer, bytea, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION auth_token(bytea, uuid, inet), auth_key(text, bytea, uuid), auth_sampler(bytea),
 	token_create(uuid, uuid, text, bytea, integer, timestamptz, cidr[], integer, integer,
 		uuid, uuid, text, text, text),
 	token_revoke(uuid, uuid, uuid, uuid, text, text, text),
 	token_roll(uuid, uuid, bytea, integer, uuid, uuid, text, text, text) TO edgecap_api;
+GRANT EXECUTE ON FUNCTION sampler_token_replace(uuid, integer, bytea, integer) TO edgecap_admin;
