@@ -5,18 +5,10 @@
 #include "base/json.h"
 #include "base/limits.h"
 
-enum { LIST_BYTES_MAX = 256 * 1024 * 1024 };
-
 #define SHARED_SETTING                                                                             \
 	{                                                                                          \
 		.name = "EDGECAP_SHARED", .kind = SETTING_FLAG,                                    \
 		.help = "the prefixes may overlap other accounts': all of these see the packets"   \
-	}
-
-#define ACCOUNT_SETTING                                                                            \
-	{                                                                                          \
-		.name = "EDGECAP_ACCOUNT", .kind = SETTING_STR, .min = 1, .max = LIMIT_NAME_BYTES, \
-		.help = "account, by id or name"                                                   \
 	}
 
 #define RETENTION_SETTING(presence)                                                                \
@@ -112,6 +104,21 @@ static int account_create(struct command_run *run, struct error *err)
 	return code < 0 ? code : output_print(account_json(&account), NULL, run->json, err);
 }
 
+static int account_rows(struct command_run *run, struct arena *arena, cJSON *array,
+			struct error *err)
+{
+	struct registry_account *list = NULL;
+	size_t count = 0;
+	int code = registry_account_list(run->registry, arena, &list, &count, err);
+
+	for (size_t i = 0; i < count; i++) {
+		cJSON *object = account_json(&list[i]);
+		json_add_time(object, "created", list[i].created_us);
+		json_push(array, object);
+	}
+	return code;
+}
+
 static int account_list(struct command_run *run, struct error *err)
 {
 	static const char *const columns[] = {"id",
@@ -125,20 +132,8 @@ static int account_list(struct command_run *run, struct error *err)
 					      "prefixes",
 					      "shared",
 					      NULL};
-	struct registry_account *list = NULL;
-	struct arena arena;
-	size_t count = 0;
 
-	arena_init(&arena, LIST_BYTES_MAX);
-	int code = registry_account_list(run->registry, &arena, &list, &count, err);
-	cJSON *array = code == 0 ? cJSON_CreateArray() : NULL;
-	for (size_t i = 0; code == 0 && i < count; i++) {
-		cJSON *object = account_json(&list[i]);
-		json_add_time(object, "created", list[i].created_us);
-		json_push(array, object);
-	}
-	arena_fini(&arena);
-	return code < 0 ? code : output_print(array, columns, run->json, err);
+	return command_list(run, columns, account_rows, err);
 }
 
 /* The value of a setting in *dst; NULL when it is not given. */
@@ -173,7 +168,7 @@ static int account_set(struct command_run *run, struct error *err)
 	int code = read_durations(s, &interval, &retention, err);
 	if (code == 0)
 		code = command_account(run, &id, err);
-	arena_init(&arena, LIST_BYTES_MAX);
+	arena_init(&arena, COMMAND_READ_BYTES_MAX);
 	if (code == 0)
 		code = registry_account_set(run->registry, &id, &limits, &arena, &account, err);
 	cJSON *value = code == 0 ? account_json(&account) : NULL;
@@ -280,7 +275,7 @@ static const struct setting list_settings[] = {COMMAND_SETTINGS};
 
 static const struct setting set_settings[] = {
 	COMMAND_SETTINGS,
-	ACCOUNT_SETTING,
+	COMMAND_ACCOUNT,
 	{.name = "EDGECAP_COLLECT_INTERVAL",
 	 .kind = SETTING_DURATION,
 	 .optional = true,
@@ -303,7 +298,7 @@ static const struct setting set_settings[] = {
 
 static const struct setting disable_settings[] = {
 	COMMAND_SETTINGS,
-	ACCOUNT_SETTING,
+	COMMAND_ACCOUNT,
 	{.name = "EDGECAP_ENABLE", .kind = SETTING_FLAG, .help = "enable it again"},
 };
 
@@ -313,10 +308,10 @@ static const struct setting disable_settings[] = {
 		.help = "prefixes, comma-separated: 192.0.2.0/24,2001:db8::/32"                    \
 	}
 
-static const struct setting prefix_add_settings[] = {COMMAND_SETTINGS, ACCOUNT_SETTING,
+static const struct setting prefix_add_settings[] = {COMMAND_SETTINGS, COMMAND_ACCOUNT,
 						     PREFIXES_SETTING, SHARED_SETTING};
 
-static const struct setting prefix_remove_settings[] = {COMMAND_SETTINGS, ACCOUNT_SETTING,
+static const struct setting prefix_remove_settings[] = {COMMAND_SETTINGS, COMMAND_ACCOUNT,
 							PREFIXES_SETTING};
 
 static const struct command commands[] = {

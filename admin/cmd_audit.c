@@ -4,8 +4,6 @@
 #include "base/json.h"
 #include "base/limits.h"
 
-enum { LIST_BYTES_MAX = 256 * 1024 * 1024 };
-
 /* A time setting in *ret; left alone when it is not given. */
 static int read_time(const struct settings *s, const char *name, const char *flag, int64_t *ret,
 		     struct error *err)
@@ -57,37 +55,34 @@ static cJSON *event_json(const struct jq_audit_event *e)
 	return object;
 }
 
+static int event_rows(struct command_run *run, struct arena *arena, cJSON *array, struct error *err)
+{
+	struct jq_audit_query query = {.page = 1};
+	struct registry_audit_rows rows = {.count = 0};
+	const struct id *account = NULL;
+	struct id id;
+	int code = read_query(run->settings, &query, err);
+
+	if (code == 0)
+		code = command_account_or_all(run, &id, &account, err);
+	if (code == 0)
+		code = registry_audit_list(run->registry, account, &query, arena, &rows, err);
+	for (size_t i = 0; i < rows.count; i++)
+		json_push(array, event_json(&rows.items[i]));
+	return code;
+}
+
 static int audit(struct command_run *run, struct error *err)
 {
 	static const char *const columns[] = {"when",   "account", "actor",      "action", "object",
 					      "result", "source",  "request_id", "detail", NULL};
-	bool one = settings_given(run->settings, "EDGECAP_ACCOUNT");
-	struct jq_audit_query query = {.page = 1};
-	struct registry_audit_rows rows = {.count = 0};
-	struct arena arena;
-	struct id account;
-	int code = read_query(run->settings, &query, err);
 
-	if (code == 0 && one)
-		code = command_account(run, &account, err);
-	arena_init(&arena, LIST_BYTES_MAX);
-	if (code == 0)
-		code = registry_audit_list(run->registry, one ? &account : NULL, &query, &arena,
-					   &rows, err);
-	cJSON *array = code == 0 ? cJSON_CreateArray() : NULL;
-	for (size_t i = 0; code == 0 && i < rows.count; i++)
-		json_push(array, event_json(&rows.items[i]));
-	arena_fini(&arena);
-	return code < 0 ? code : output_print(array, columns, run->json, err);
+	return command_list(run, columns, event_rows, err);
 }
 
 static const struct setting audit_settings[] = {
 	COMMAND_SETTINGS,
-	{.name = "EDGECAP_ACCOUNT",
-	 .kind = SETTING_STR,
-	 .optional = true,
-	 .max = LIMIT_NAME_BYTES,
-	 .help = "account, by id or name; all without it"},
+	COMMAND_ACCOUNT_OR_ALL,
 	{.name = "EDGECAP_SINCE",
 	 .kind = SETTING_STR,
 	 .optional = true,

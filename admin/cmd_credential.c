@@ -6,8 +6,6 @@
 #include "base/json.h"
 #include "base/limits.h"
 
-enum { LIST_BYTES_MAX = 256 * 1024 * 1024 };
-
 static void add_permissions(cJSON *object, unsigned permissions)
 {
 	char text[REGISTRY_PERMISSIONS_BYTES];
@@ -73,39 +71,45 @@ static int token_create(struct command_run *run, struct error *err)
 	return output_print(value, NULL, run->json, err);
 }
 
+static cJSON *token_json(const struct registry_token *t)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	json_add_str(object, "id", t->id.hex);
+	json_add_str(object, "account", t->account.hex);
+	json_add_str(object, "account_name", t->account_name);
+	json_add_str(object, "name", t->name);
+	add_permissions(object, t->permissions);
+	add_sources(object, t);
+	output_add_time(object, "created", t->created_us);
+	output_add_time(object, "expires", t->expires_us);
+	output_add_time(object, "revoked", t->revoked_us);
+	output_add_time(object, "last_used", t->last_used_us);
+	return object;
+}
+
+static int token_rows(struct command_run *run, struct arena *arena, cJSON *array, struct error *err)
+{
+	struct registry_token *list = NULL;
+	const struct id *account = NULL;
+	struct id id;
+	size_t count = 0;
+	int code = command_account_or_all(run, &id, &account, err);
+
+	if (code == 0)
+		code = registry_token_list(run->registry, account, arena, &list, &count, err);
+	for (size_t i = 0; i < count; i++)
+		json_push(array, token_json(&list[i]));
+	return code;
+}
+
 static int token_list(struct command_run *run, struct error *err)
 {
 	static const char *const columns[] = {"id",        "account", "name",    "permissions",
 					      "sources",   "created", "expires", "revoked",
 					      "last_used", NULL};
-	struct registry_token *list = NULL;
-	struct arena arena;
-	struct id account;
-	size_t count = 0;
-	bool one = settings_given(run->settings, "EDGECAP_ACCOUNT");
-	int code = one ? command_account(run, &account, err) : 0;
 
-	arena_init(&arena, LIST_BYTES_MAX);
-	if (code == 0)
-		code = registry_token_list(run->registry, one ? &account : NULL, &arena, &list,
-					   &count, err);
-	cJSON *array = code == 0 ? cJSON_CreateArray() : NULL;
-	for (size_t i = 0; code == 0 && i < count; i++) {
-		cJSON *object = cJSON_CreateObject();
-		json_add_str(object, "id", list[i].id.hex);
-		json_add_str(object, "account", list[i].account.hex);
-		json_add_str(object, "account_name", list[i].account_name);
-		json_add_str(object, "name", list[i].name);
-		add_permissions(object, list[i].permissions);
-		add_sources(object, &list[i]);
-		output_add_time(object, "created", list[i].created_us);
-		output_add_time(object, "expires", list[i].expires_us);
-		output_add_time(object, "revoked", list[i].revoked_us);
-		output_add_time(object, "last_used", list[i].last_used_us);
-		json_push(array, object);
-	}
-	arena_fini(&arena);
-	return code < 0 ? code : output_print(array, columns, run->json, err);
+	return command_list(run, columns, token_rows, err);
 }
 
 static int token_revoke(struct command_run *run, struct error *err)
@@ -154,11 +158,7 @@ static const struct setting token_settings[] = {
 
 static const struct setting token_list_settings[] = {
 	COMMAND_SETTINGS,
-	{.name = "EDGECAP_ACCOUNT",
-	 .kind = SETTING_STR,
-	 .optional = true,
-	 .max = LIMIT_NAME_BYTES,
-	 .help = "account, by id or name; all without it"},
+	COMMAND_ACCOUNT_OR_ALL,
 };
 
 static const struct setting revoke_settings[] = {

@@ -3,8 +3,6 @@
 #include "base/json.h"
 #include "base/limits.h"
 
-enum { LIST_BYTES_MAX = 256 * 1024 * 1024 };
-
 static int sampler_create(struct command_run *run, struct error *err)
 {
 	const char *name = settings_str(run->settings, "EDGECAP_NAME");
@@ -38,15 +36,6 @@ static void add_interfaces(cJSON *object, const char *interfaces_json)
 	}
 }
 
-/* A moment, or null for never. */
-static void add_time(cJSON *object, const char *name, int64_t us)
-{
-	if (us > 0)
-		json_add_time(object, name, us);
-	else
-		json_add_str(object, name, NULL);
-}
-
 /* What assemblies caught it at. */
 static void add_alarms(cJSON *object, const struct registry_sampler *s)
 {
@@ -55,7 +44,7 @@ static void add_alarms(cJSON *object, const struct registry_sampler *s)
 	json_add_int(alarms, "packets_out_of_scope", (int64_t)s->packets_out_of_scope);
 	json_add_int(alarms, "parts_miscounted", (int64_t)s->parts_miscounted);
 	json_add_int(alarms, "chunks_unusable", (int64_t)s->chunks_unusable);
-	add_time(alarms, "last", s->alarm_us);
+	output_add_time(alarms, "last", s->alarm_us);
 }
 
 static cJSON *sampler_json(const struct registry_sampler *s)
@@ -66,16 +55,28 @@ static cJSON *sampler_json(const struct registry_sampler *s)
 	json_add_str(object, "name", s->name);
 	json_add_str(object, "colo", s->colo);
 	json_add_bool(object, "enabled", s->enabled);
-	add_time(object, "last_seen", s->last_seen_us);
+	output_add_time(object, "last_seen", s->last_seen_us);
 	json_add_str(object, "host", s->host);
 	json_add_str(object, "software", s->software);
 	add_interfaces(object, s->interfaces_json);
 	json_add_time(object, "created", s->created_us);
-	add_time(object, "old_tokens_until", s->old_tokens_until_us);
+	output_add_time(object, "old_tokens_until", s->old_tokens_until_us);
 	json_add_bool(object, "trusted", s->miscounted_us == 0);
-	add_time(object, "miscounted", s->miscounted_us);
+	output_add_time(object, "miscounted", s->miscounted_us);
 	add_alarms(object, s);
 	return object;
+}
+
+static int sampler_rows(struct command_run *run, struct arena *arena, cJSON *array,
+			struct error *err)
+{
+	struct registry_sampler *list = NULL;
+	size_t count = 0;
+	int code = registry_sampler_list(run->registry, arena, &list, &count, err);
+
+	for (size_t i = 0; i < count; i++)
+		json_push(array, sampler_json(&list[i]));
+	return code;
 }
 
 static int sampler_list(struct command_run *run, struct error *err)
@@ -83,17 +84,8 @@ static int sampler_list(struct command_run *run, struct error *err)
 	static const char *const columns[] = {"id",         "name",      "colo", "enabled",
 					      "trusted",    "last_seen", "host", "software",
 					      "interfaces", NULL};
-	struct registry_sampler *list = NULL;
-	struct arena arena;
-	size_t count = 0;
 
-	arena_init(&arena, LIST_BYTES_MAX);
-	int code = registry_sampler_list(run->registry, &arena, &list, &count, err);
-	cJSON *array = code == 0 ? cJSON_CreateArray() : NULL;
-	for (size_t i = 0; code == 0 && i < count; i++)
-		json_push(array, sampler_json(&list[i]));
-	arena_fini(&arena);
-	return code < 0 ? code : output_print(array, columns, run->json, err);
+	return command_list(run, columns, sampler_rows, err);
 }
 
 static int sampler_disable(struct command_run *run, struct error *err)

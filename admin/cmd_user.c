@@ -3,8 +3,6 @@
 #include "base/json.h"
 #include "base/limits.h"
 
-enum { LIST_BYTES_MAX = 256 * 1024 * 1024 };
-
 #define EMAIL_SETTING                                                                              \
 	{                                                                                          \
 		.name = "EDGECAP_EMAIL", .kind = SETTING_STR, .min = 3, .max = 254,                \
@@ -35,36 +33,43 @@ static int user_create(struct command_run *run, struct error *err)
 	return output_print(value, NULL, run->json, err);
 }
 
+static cJSON *membership_json(const struct registry_membership *m)
+{
+	cJSON *object = cJSON_CreateObject();
+
+	json_add_str(object, "id", m->user.hex);
+	json_add_str(object, "email", m->email);
+	json_add_str(object, "account", m->account.hex);
+	json_add_str(object, "account_name", m->account_name);
+	json_add_str(object, "role", m->role);
+	output_add_time(object, "since", m->since_us);
+	output_add_time(object, "key_created", m->key_created_us);
+	json_add_bool(object, "disabled", m->disabled);
+	return object;
+}
+
+static int membership_rows(struct command_run *run, struct arena *arena, cJSON *array,
+			   struct error *err)
+{
+	struct registry_membership *list = NULL;
+	const struct id *account = NULL;
+	struct id id;
+	size_t count = 0;
+	int code = command_account_or_all(run, &id, &account, err);
+
+	if (code == 0)
+		code = registry_user_list(run->registry, account, arena, &list, &count, err);
+	for (size_t i = 0; i < count; i++)
+		json_push(array, membership_json(&list[i]));
+	return code;
+}
+
 static int user_list(struct command_run *run, struct error *err)
 {
 	static const char *const columns[] = {"email", "account",     "account_name", "role",
 					      "since", "key_created", "disabled",     NULL};
-	struct registry_membership *list = NULL;
-	struct arena arena;
-	struct id account;
-	size_t count = 0;
-	bool one = settings_given(run->settings, "EDGECAP_ACCOUNT");
-	int code = one ? command_account(run, &account, err) : 0;
 
-	arena_init(&arena, LIST_BYTES_MAX);
-	if (code == 0)
-		code = registry_user_list(run->registry, one ? &account : NULL, &arena, &list,
-					  &count, err);
-	cJSON *array = code == 0 ? cJSON_CreateArray() : NULL;
-	for (size_t i = 0; code == 0 && i < count; i++) {
-		cJSON *object = cJSON_CreateObject();
-		json_add_str(object, "id", list[i].user.hex);
-		json_add_str(object, "email", list[i].email);
-		json_add_str(object, "account", list[i].account.hex);
-		json_add_str(object, "account_name", list[i].account_name);
-		json_add_str(object, "role", list[i].role);
-		output_add_time(object, "since", list[i].since_us);
-		output_add_time(object, "key_created", list[i].key_created_us);
-		json_add_bool(object, "disabled", list[i].disabled);
-		json_push(array, object);
-	}
-	arena_fini(&arena);
-	return code < 0 ? code : output_print(array, columns, run->json, err);
+	return command_list(run, columns, membership_rows, err);
 }
 
 static int user_remove(struct command_run *run, struct error *err)
@@ -117,11 +122,7 @@ static const struct setting create_settings[] = {
 
 static const struct setting list_settings[] = {
 	COMMAND_SETTINGS,
-	{.name = "EDGECAP_ACCOUNT",
-	 .kind = SETTING_STR,
-	 .optional = true,
-	 .max = LIMIT_NAME_BYTES,
-	 .help = "account, by id or name; all without it"},
+	COMMAND_ACCOUNT_OR_ALL,
 };
 
 static const struct setting remove_settings[] = {
