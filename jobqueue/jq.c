@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "jobqueue/jq_internal.h"
 #include "jobqueue/migration.h"
 #include "jobqueue/pg_url.h"
@@ -122,6 +123,49 @@ void op_audit_params(struct pg_op *op, const struct jq_actor *actor)
 	pg_op_text(op, actor->name);
 	pg_op_text(op, actor->source);
 	pg_op_text(op, actor->request_id);
+}
+
+static int read_items(const PGresult *res, uint8_t *items, size_t item_bytes, op_item_read read,
+		      struct error *err)
+{
+	int code = 0;
+
+	for (int i = 0; code == 0 && i < PQntuples(res); i++) {
+		struct pg_row row = pg_row_at(res, i);
+		read(&row, items + (size_t)i * item_bytes);
+		code = pg_row_end(&row, err);
+	}
+	return code;
+}
+
+struct op_page op_page_read(struct pg_op *op, size_t item_bytes, op_item_read read)
+{
+	struct op_page page = {NULL, 0, 0};
+
+	if (op->err.code < 0)
+		return page;
+	page.count = (size_t)PQntuples(op_rows(op, 0));
+	page.total = page.count;
+	page.items = calloc(page.count + 1, item_bytes);
+	int code = page.items ? read_items(op_rows(op, 0), page.items, item_bytes, read, &op->err)
+			      : pg_op_fail(op, EC_ENOMEM, "out of memory");
+	if (code == 0 && op->count > 1) {
+		struct pg_row row = pg_row_at(op_rows(op, 1), 0);
+		page.total = pg_row_u64(&row);
+		code = pg_row_end(&row, &op->err);
+	}
+	if (code < 0) {
+		free(page.items);
+		page = (struct op_page){NULL, 0, 0};
+	}
+	return page;
+}
+
+void op_page_params(struct pg_op *op, uint32_t page, uint32_t per_page)
+{
+	EC_ASSERT(page >= 1 && per_page >= 1 && per_page <= LIMIT_LIST_PER_PAGE);
+	pg_op_i64(op, per_page);
+	pg_op_i64(op, ((int64_t)page - 1) * per_page);
 }
 
 /* Compare the schema's version with the migrations that are compiled in, and see that the policies hold for our role. */

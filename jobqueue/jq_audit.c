@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include "base/limits.h"
 #include "jobqueue/jq_internal.h"
 #include "jobqueue/jq_row.h"
 
@@ -30,35 +29,18 @@ void jq_audit_write(struct jq *jq, const struct id *account, const struct jq_aud
 	pg_pool_submit(jq->pool, &o->op);
 }
 
-/* The two results of a list: the page and the number of all. */
-static int read_list(const struct pg_op *op, struct jq_audit_event *events, uint64_t *ret_total,
-		     struct error *err)
+static void item_read(struct pg_row *r, void *item)
 {
-	const PGresult *page = op_rows(op, 0);
-	struct pg_row total = pg_row_at(op_rows(op, 1), 0);
-
-	for (int i = 0; i < PQntuples(page); i++) {
-		struct pg_row row = pg_row_at(page, i);
-		audit_read(&row, &events[i]);
-		int code = pg_row_end(&row, err);
-		if (code < 0)
-			return code;
-	}
-	*ret_total = pg_row_u64(&total);
-	return pg_row_end(&total, err);
+	audit_read(r, item);
 }
 
 static void list_done(struct pg_op *op)
 {
 	const struct op_list *o = (const struct op_list *)op;
-	size_t count = op->err.code == 0 ? (size_t)PQntuples(op_rows(op, 0)) : 0;
-	AUTO_FREE struct jq_audit_event *events = calloc(count + 1, sizeof(*events));
-	uint64_t total = 0;
+	struct op_page page = op_page_read(op, sizeof(struct jq_audit_event), item_read);
 
-	if (!events)
-		(void)pg_op_fail(op, EC_ENOMEM, "out of memory");
-	bool ok = op->err.code == 0 && read_list(op, events, &total, &op->err) == 0;
-	o->cb(o->arg, op_error(op), ok ? events : NULL, ok ? count : 0, ok ? total : 0);
+	o->cb(o->arg, op_error(op), page.items, page.count, page.total);
+	free(page.items);
 }
 
 #define WHERE_ACCOUNT " WHERE e.account_id = $1::uuid"
@@ -80,8 +62,6 @@ void jq_audit_list(struct jq *jq, const struct id *account, const struct jq_audi
 {
 	struct op_list *o = pg_op_new(sizeof(*o), "account", account, list_done);
 
-	EC_ASSERT(query->page >= 1 && query->per_page >= 1 &&
-		  query->per_page <= LIMIT_LIST_PER_PAGE);
 	o->cb = cb;
 	o->arg = arg;
 	pg_op_statement(&o->op,
@@ -89,8 +69,7 @@ void jq_audit_list(struct jq *jq, const struct id *account, const struct jq_audi
 			" ORDER BY e.at DESC, e.id DESC"
 			" LIMIT $8::bigint OFFSET $9::bigint");
 	list_params(&o->op, account, query);
-	pg_op_i64(&o->op, query->per_page);
-	pg_op_i64(&o->op, ((int64_t)query->page - 1) * query->per_page);
+	op_page_params(&o->op, query->page, query->per_page);
 	pg_op_statement(&o->op, "SELECT count(*) FROM audit_events e" WHERE_ACCOUNT AUDIT_FILTER);
 	list_params(&o->op, account, query);
 	pg_pool_submit(jq->pool, &o->op);

@@ -1,7 +1,6 @@
 #include "jobqueue/jq_bucket.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/limits.h"
 #include "jobqueue/jq_internal.h"
@@ -32,16 +31,13 @@ struct op_list {
 };
 
 static const char *const status_texts[] = {
-#define X(name, text) text,
+#define X(name, text) [name] = text,
 	BUCKET_STATUSES(X)
 #undef X
 };
 
-static const struct {
-	const char *text;
-	enum jq_bucket_outcome outcome;
-} outcomes[] = {
-#define X(name, text) {text, name},
+static const char *const outcomes[] = {
+#define X(name, text) [name] = text,
 	JQ_BUCKET_OUTCOMES(X)
 #undef X
 };
@@ -51,43 +47,15 @@ const char *bucket_status_text(enum bucket_status status)
 	return status_texts[status];
 }
 
-static enum bucket_status status_read(struct pg_row *r)
-{
-	static const enum bucket_status all[] = {
-#define X(name, text) name,
-		BUCKET_STATUSES(X)
-#undef X
-	};
-	const char *text = pg_row_text(r);
-
-	for (size_t i = 0; text && i < ARRAY_LEN(all); i++) {
-		if (strcmp(text, status_texts[i]) == 0)
-			return all[i];
-	}
-	pg_row_fail(r, "is no status of a bucket");
-	return BUCKET_FAILED;
-}
-
 static void bucket_read(struct pg_row *r, struct bucket *ret)
 {
 	ret->id = pg_row_id(r);
-	ret->status = status_read(r);
+	ret->status = (enum bucket_status)pg_row_word(r, status_texts, ARRAY_LEN(status_texts),
+						      BUCKET_FAILED, "is no status of a bucket");
 	ret->destination = pg_row_text(r);
 	ret->filename = pg_row_text(r);
 	ret->submitted_us = pg_row_time_us(r);
 	ret->validated_us = pg_row_time_us(r);
-}
-
-static enum jq_bucket_outcome outcome_read(struct pg_row *r)
-{
-	const char *text = pg_row_text(r);
-
-	for (size_t i = 0; text && i < ARRAY_LEN(outcomes); i++) {
-		if (strcmp(text, outcomes[i].text) == 0)
-			return outcomes[i].outcome;
-	}
-	pg_row_fail(r, "is no outcome");
-	return JQ_BUCKET_ABSENT;
 }
 
 /* The one row of a function that changes a bucket: outcome, and the bucket's columns, NULL unless it was saved. */
@@ -96,7 +64,8 @@ static int change_read(const struct pg_op *op, enum jq_bucket_outcome *ret, stru
 {
 	struct pg_row row = pg_row_at(op_rows(op, 0), 0);
 
-	*ret = outcome_read(&row);
+	*ret = (enum jq_bucket_outcome)pg_row_word(&row, outcomes, ARRAY_LEN(outcomes),
+						   JQ_BUCKET_ABSENT, "is no outcome");
 	if (*ret != JQ_BUCKET_SAVED)
 		return row.bad_col < 0 ? 0 : pg_row_end(&row, err);
 	bucket_read(&row, bucket);
@@ -209,21 +178,18 @@ void jq_bucket_find(struct jq *jq, const struct id *account, const char *destina
 	pg_pool_submit(jq->pool, &o->op);
 }
 
+static void item_read(struct pg_row *r, void *item)
+{
+	bucket_read(r, item);
+}
+
 static void list_done(struct pg_op *op)
 {
 	const struct op_list *o = (const struct op_list *)op;
-	size_t count = op->err.code == 0 ? (size_t)PQntuples(op_rows(op, 0)) : 0;
-	AUTO_FREE struct bucket *buckets = calloc(count + 1, sizeof(*buckets));
+	struct op_page page = op_page_read(op, sizeof(struct bucket), item_read);
 
-	if (!buckets)
-		(void)pg_op_fail(op, EC_ENOMEM, "out of memory");
-	for (size_t i = 0; buckets && op->err.code == 0 && i < count; i++) {
-		struct pg_row row = pg_row_at(op_rows(op, 0), (int)i);
-		bucket_read(&row, &buckets[i]);
-		if (pg_row_end(&row, &op->err) < 0)
-			break;
-	}
-	o->cb(o->arg, op_error(op), buckets, op->err.code == 0 ? count : 0);
+	o->cb(o->arg, op_error(op), page.items, page.count);
+	free(page.items);
 }
 
 void jq_bucket_list(struct jq *jq, const struct id *account, jq_bucket_list_cb cb, void *arg)

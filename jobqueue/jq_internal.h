@@ -42,3 +42,20 @@ const struct error *op_error(const struct pg_op *op);
 
 /* Add the five parameters of an audit row: a fresh id, credential, actor, source, request id. */
 void op_audit_params(struct pg_op *op, const struct jq_actor *actor);
+
+/* A page of a list. */
+struct op_page {
+	void *items; /* the caller frees them; NULL after an error */
+	size_t count;
+	uint64_t total; /* of all pages */
+};
+
+/* Reads the columns of one item; errors stay in r. */
+typedef void (*op_item_read)(struct pg_row *r, void *item);
+
+/* The items of item_bytes each that the rows of statement 0 are; statement 1, if there is one, gives the number of all. Texts are
+ * borrowed from the results. After an error, op's or one of reading, which op->err has then, the page is empty. */
+struct op_page op_page_read(struct pg_op *op, size_t item_bytes, op_item_read read);
+
+/* Add the two parameters of LIMIT and OFFSET. page: from 1; per_page: 1..LIMIT_LIST_PER_PAGE. */
+void op_page_params(struct pg_op *op, uint32_t page, uint32_t per_page);

@@ -1,7 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/limits.h"
 #include "jobqueue/jq_internal.h"
 #include "jobqueue/jq_row.h"
 
@@ -61,35 +60,18 @@ void jq_job_get(struct jq *jq, const struct id *account, const struct id *pcap, 
 	pg_pool_submit(jq->pool, &o->op);
 }
 
-/* The two results of a list: the page and the number of all. */
-static int read_list(const struct pg_op *op, struct job *jobs, uint64_t *ret_total,
-		     struct error *err)
+static void item_read(struct pg_row *r, void *item)
 {
-	const PGresult *page = op_rows(op, 0);
-	struct pg_row total = pg_row_at(op_rows(op, 1), 0);
-
-	for (int i = 0; i < PQntuples(page); i++) {
-		struct pg_row row = pg_row_at(page, i);
-		job_read(&row, &jobs[i]);
-		int code = pg_row_end(&row, err);
-		if (code < 0)
-			return code;
-	}
-	*ret_total = pg_row_u64(&total);
-	return pg_row_end(&total, err);
+	job_read(r, item);
 }
 
 static void list_done(struct pg_op *op)
 {
 	const struct op_list *o = (const struct op_list *)op;
-	size_t count = op->err.code == 0 ? (size_t)PQntuples(op_rows(op, 0)) : 0;
-	AUTO_FREE struct job *jobs = calloc(count + 1, sizeof(*jobs));
-	uint64_t total = 0;
+	struct op_page page = op_page_read(op, sizeof(struct job), item_read);
 
-	if (!jobs)
-		(void)pg_op_fail(op, EC_ENOMEM, "out of memory");
-	bool ok = op->err.code == 0 && read_list(op, jobs, &total, &op->err) == 0;
-	o->cb(o->arg, op_error(op), ok ? jobs : NULL, ok ? count : 0, ok ? total : 0);
+	o->cb(o->arg, op_error(op), page.items, page.count, page.total);
+	free(page.items);
 }
 
 static const enum job_stage all_stages[] = {
@@ -181,16 +163,13 @@ void jq_job_list(struct jq *jq, const struct id *account, const struct jq_list_q
 {
 	struct op_list *o = pg_op_new(sizeof(*o), "account", account, list_done);
 
-	EC_ASSERT(query->page >= 1 && query->per_page >= 1 &&
-		  query->per_page <= LIMIT_LIST_PER_PAGE);
 	o->cb = cb;
 	o->arg = arg;
 	pg_op_statement(&o->op, "SELECT " JOB_COLUMNS " FROM pcaps p" LIST_WHERE
 				" ORDER BY p.submitted DESC, p.id DESC"
 				" LIMIT $9::bigint OFFSET $10::bigint");
 	list_params(&o->op, account, query);
-	pg_op_i64(&o->op, query->per_page);
-	pg_op_i64(&o->op, ((int64_t)query->page - 1) * query->per_page);
+	op_page_params(&o->op, query->page, query->per_page);
 	pg_op_statement(&o->op, "SELECT count(*) FROM pcaps p" LIST_WHERE);
 	list_params(&o->op, account, query);
 	pg_pool_submit(jq->pool, &o->op);
@@ -216,29 +195,18 @@ void jq_job_stop(struct jq *jq, const struct id *account, const struct id *pcap,
 
 static void delete_done(struct pg_op *op)
 {
-	static const struct {
-		const char *text;
-		enum jq_delete_outcome outcome;
-	} outcomes[] = {
-#define X(name, text) {text, name},
+	static const char *const outcomes[] = {
+#define X(name, text) [name] = text,
 		JQ_DELETE_OUTCOMES(X)
 #undef X
 	};
 	const struct op_delete *o = (const struct op_delete *)op;
 	enum jq_delete_outcome outcome = JQ_DELETE_ABSENT;
-	bool known = false;
 
 	if (op->err.code == 0) {
 		struct pg_row row = pg_row_at(op_rows(op, 0), 0);
-		const char *text = pg_row_text(&row);
-		for (size_t i = 0; text && i < ARRAY_LEN(outcomes); i++) {
-			if (strcmp(text, outcomes[i].text) == 0) {
-				outcome = outcomes[i].outcome;
-				known = true;
-			}
-		}
-		if (!known)
-			pg_row_fail(&row, "is no outcome");
+		outcome = (enum jq_delete_outcome)pg_row_word(&row, outcomes, ARRAY_LEN(outcomes),
+							      JQ_DELETE_ABSENT, "is no outcome");
 		(void)!pg_row_end(&row, &op->err);
 	}
 	o->cb(o->arg, op_error(op), outcome);

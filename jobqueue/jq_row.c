@@ -1,7 +1,5 @@
 #include "jobqueue/jq_row.h"
 
-#include <string.h>
-
 static void read_ledger(struct pg_row *r, struct ledger *ret)
 {
 #define X(member, name) ret->member = pg_row_u64(r);
@@ -19,26 +17,15 @@ static const char *read_word(struct pg_row *r)
 
 struct selection selection_read(struct pg_row *r)
 {
-	static const struct {
-		const char *text;
-		enum selection_method method;
-	} methods[] = {
-#define X(name, text) {text, name},
+	static const char *const methods[] = {
+#define X(name, text) [name] = text,
 		SELECTION_METHODS(X)
 #undef X
 	};
 	struct selection s = {0};
-	const char *word = read_word(r);
-	bool known = false;
 
-	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
-		if (strcmp(methods[i].text, word) == 0) {
-			s.method = methods[i].method;
-			known = true;
-		}
-	}
-	if (!known)
-		pg_row_fail(r, "is no selection method");
+	s.method = (enum selection_method)pg_row_word(r, methods, ARRAY_LEN(methods), 0,
+						      "is no selection method");
 	s.interval = pg_row_u32(r);
 	s.space = pg_row_u32(r);
 	s.probability_ppb = pg_row_u32(r);

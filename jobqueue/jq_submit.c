@@ -10,43 +10,19 @@ struct op_submit {
 	void *arg;
 };
 
-/* The words of pcap_submit (0011_full.sql). */
-static const struct {
-	const char *text;
-	enum jq_submit_outcome outcome;
-} outcomes[] = {
-	{"created", JQ_SUBMIT_CREATED},
-	{"replayed", JQ_SUBMIT_REPLAYED},
-	{"key_reused", JQ_SUBMIT_KEY_REUSED},
-	{"rate", JQ_SUBMIT_RATE},
-	{"running", JQ_SUBMIT_RUNNING},
-	{"full_running", JQ_SUBMIT_FULL_RUNNING},
-	{"no_colo", JQ_SUBMIT_NO_COLO},
-	{"no_bucket", JQ_SUBMIT_NO_BUCKET},
-	{"bucket_pending", JQ_SUBMIT_BUCKET_PENDING},
-	{"no_prefix", JQ_SUBMIT_NO_PREFIX},
-	{"out_of_scope", JQ_SUBMIT_OUT_OF_SCOPE},
-	{"no_account", JQ_SUBMIT_NO_ACCOUNT},
+static const char *const outcomes[] = {
+#define X(name, text) [name] = text,
+	JQ_SUBMIT_OUTCOMES(X)
+#undef X
 };
-
-static bool parse_outcome(const char *text, enum jq_submit_outcome *ret)
-{
-	for (size_t i = 0; text && i < ARRAY_LEN(outcomes); i++) {
-		if (strcmp(outcomes[i].text, text) == 0) {
-			*ret = outcomes[i].outcome;
-			return true;
-		}
-	}
-	return false;
-}
 
 static int read_result(const struct pg_op *op, struct jq_submit_result *ret, struct job *job,
 		       struct error *err)
 {
 	struct pg_row row = pg_row_at(op_rows(op, 0), 0);
 
-	if (!parse_outcome(pg_row_text(&row), &ret->outcome))
-		pg_row_fail(&row, "is no outcome");
+	ret->outcome = (enum jq_submit_outcome)pg_row_word(&row, outcomes, ARRAY_LEN(outcomes),
+							   JQ_SUBMIT_NO_ACCOUNT, "is no outcome");
 	ret->retry_after_s = pg_row_u32(&row);
 	ret->limit = pg_row_u32(&row);
 	if (ret->outcome != JQ_SUBMIT_CREATED && ret->outcome != JQ_SUBMIT_REPLAYED)

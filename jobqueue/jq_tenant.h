@@ -33,23 +33,23 @@ struct jq_submit {
 	struct jq_actor actor;
 };
 
-/* X(name): how a submit ended */
+/* X(name, text): how a submit ended; the text is the word of pcap_submit (0011_full.sql) */
 #define JQ_SUBMIT_OUTCOMES(X)                                                                      \
-	X(JQ_SUBMIT_CREATED)        /* job is set */                                               \
-	X(JQ_SUBMIT_REPLAYED)       /* key used with the same body: job as it was at submission */ \
-	X(JQ_SUBMIT_KEY_REUSED)     /* key used with another body */                               \
-	X(JQ_SUBMIT_RATE)           /* collect interval */                                         \
-	X(JQ_SUBMIT_RUNNING)        /* too many jobs running */                                    \
-	X(JQ_SUBMIT_FULL_RUNNING)   /* too many full jobs running */                               \
-	X(JQ_SUBMIT_NO_COLO)        /* no edge host is in a colo or metro of this name */          \
-	X(JQ_SUBMIT_NO_BUCKET)      /* the account has no bucket of this destination */            \
-	X(JQ_SUBMIT_BUCKET_PENDING) /* it has, but did not prove that it is its own */             \
-	X(JQ_SUBMIT_NO_PREFIX)      /* the account has no prefixes and is not unrestricted */      \
-	X(JQ_SUBMIT_OUT_OF_SCOPE)   /* the filter can match nothing of the scope */                \
-	X(JQ_SUBMIT_NO_ACCOUNT)
+	X(JQ_SUBMIT_CREATED, "created")           /* job is set */                                 \
+	X(JQ_SUBMIT_REPLAYED, "replayed")         /* same key and body: job as it was then */      \
+	X(JQ_SUBMIT_KEY_REUSED, "key_reused")     /* key used with another body */                 \
+	X(JQ_SUBMIT_RATE, "rate")                 /* collect interval */                           \
+	X(JQ_SUBMIT_RUNNING, "running")           /* too many jobs running */                      \
+	X(JQ_SUBMIT_FULL_RUNNING, "full_running") /* too many full jobs running */                 \
+	X(JQ_SUBMIT_NO_COLO, "no_colo")     /* no edge host is in a colo or metro of this name */  \
+	X(JQ_SUBMIT_NO_BUCKET, "no_bucket") /* the account has no such bucket */                   \
+	X(JQ_SUBMIT_BUCKET_PENDING, "bucket_pending") /* it did not prove that it is its own */    \
+	X(JQ_SUBMIT_NO_PREFIX, "no_prefix")       /* the account has none, nor is unrestricted */  \
+	X(JQ_SUBMIT_OUT_OF_SCOPE, "out_of_scope") /* the filter matches nothing of the scope */    \
+	X(JQ_SUBMIT_NO_ACCOUNT, "no_account")
 
 enum jq_submit_outcome {
-#define X(name) name,
+#define X(name, text) name,
 	JQ_SUBMIT_OUTCOMES(X)
 #undef X
 };

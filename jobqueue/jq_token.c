@@ -29,76 +29,66 @@ struct op_list {
 	void *arg;
 };
 
-static const struct {
-	const char *text;
-	enum token_status status;
-} statuses[] = {
-#define X(name, text) {text, name},
+static const char *const status_texts[] = {
+#define X(name, text) [name] = text,
 	TOKEN_STATUSES(X)
 #undef X
 };
 
-static const struct {
-	const char *text;
-	enum jq_token_outcome outcome;
-} outcomes[] = {
-#define X(name, text) {text, name},
+static const char *const outcomes[] = {
+#define X(name, text) [name] = text,
 	JQ_TOKEN_OUTCOMES(X)
 #undef X
 };
 
 const char *token_status_text(enum token_status status)
 {
-	return statuses[status].text;
+	return status_texts[status];
 }
 
 int token_status_parse(const char *text, enum token_status *ret)
 {
-	for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
-		if (strcmp(text, statuses[i].text) == 0) {
-			*ret = statuses[i].status;
+	for (size_t i = 0; i < ARRAY_LEN(status_texts); i++) {
+		if (strcmp(text, status_texts[i]) == 0) {
+			*ret = (enum token_status)i;
 			return 0;
 		}
 	}
 	return EC_EINVAL;
 }
 
-static int token_read(const PGresult *res, int i, struct jq_token *ret, struct error *err)
+static void token_read(struct pg_row *r, struct jq_token *ret)
 {
-	struct pg_row row = pg_row_at(res, i);
-	const char *status = NULL;
-
-	ret->id = pg_row_id(&row);
-	status = pg_row_text(&row);
-	if (!status || token_status_parse(status, &ret->status) < 0)
-		pg_row_fail(&row, "is no status of a token");
-	ret->name = pg_row_text(&row);
-	ret->sources = pg_row_text(&row);
-	ret->permissions = pg_row_u32(&row);
-	ret->created_us = pg_row_time_us(&row);
-	ret->expires_us = pg_row_time_us(&row);
-	ret->last_used_us = pg_row_time_us(&row);
-	return pg_row_end(&row, err);
-}
-
-static int outcome_read(const PGresult *res, enum jq_token_outcome *ret, struct error *err)
-{
-	struct pg_row row = pg_row_at(res, 0);
-	const char *text = pg_row_text(&row);
-	bool known = false;
-
-	for (size_t i = 0; text && i < ARRAY_LEN(outcomes); i++) {
-		if (strcmp(text, outcomes[i].text) == 0) {
-			*ret = outcomes[i].outcome;
-			known = true;
-		}
-	}
-	if (!known)
-		pg_row_fail(&row, "is no outcome");
-	return pg_row_end(&row, err);
+	ret->id = pg_row_id(r);
+	ret->status = (enum token_status)pg_row_word(r, status_texts, ARRAY_LEN(status_texts),
+						     TOKEN_DISABLED, "is no status of a token");
+	ret->name = pg_row_text(r);
+	ret->sources = pg_row_text(r);
+	ret->permissions = pg_row_u32(r);
+	ret->created_us = pg_row_time_us(r);
+	ret->expires_us = pg_row_time_us(r);
+	ret->last_used_us = pg_row_time_us(r);
 }
 
 /* --- changes: the function's outcome, then the token as it is --- */
+
+static int change_read(const struct pg_op *op, enum jq_token_outcome *ret, struct jq_token *token,
+		       bool *ret_found, struct error *err)
+{
+	struct pg_row row = pg_row_at(op_rows(op, 0), 0);
+
+	*ret = (enum jq_token_outcome)pg_row_word(&row, outcomes, ARRAY_LEN(outcomes),
+						  JQ_TOKEN_ABSENT, "is no outcome");
+	int code = pg_row_end(&row, err);
+	bool found = code == 0 && PQntuples(op_rows(op, 1)) > 0;
+	if (found) {
+		row = pg_row_at(op_rows(op, 1), 0);
+		token_read(&row, token);
+		code = pg_row_end(&row, err);
+	}
+	*ret_found = found && code == 0;
+	return code;
+}
 
 static void change_done(struct pg_op *op)
 {
@@ -107,12 +97,9 @@ static void change_done(struct pg_op *op)
 	struct jq_token token = {.status = TOKEN_DISABLED};
 	bool found = false;
 
-	if (op->err.code == 0 && outcome_read(op_rows(op, 0), &outcome, &op->err) == 0) {
-		found = PQntuples(op_rows(op, 1)) > 0;
-		if (found && token_read(op_rows(op, 1), 0, &token, &op->err) < 0)
-			found = false;
-	}
-	o->cb(o->arg, op_error(op), outcome, op->err.code == 0 && found ? &token : NULL);
+	if (op->err.code == 0)
+		(void)!change_read(op, &outcome, &token, &found, &op->err);
+	o->cb(o->arg, op_error(op), outcome, found ? &token : NULL);
 }
 
 static struct op_token *change_new(const struct id *account, jq_token_cb cb, void *arg)
@@ -202,28 +189,18 @@ void jq_token_roll(struct jq *jq, const struct jq_token_roll *roll, jq_token_cb 
 
 /* --- reading --- */
 
-/* The page, and in a second statement, if there is one, the number of all. */
+static void item_read(struct pg_row *r, void *item)
+{
+	token_read(r, item);
+}
+
 static void list_done(struct pg_op *op)
 {
 	const struct op_list *o = (const struct op_list *)op;
-	size_t count = op->err.code == 0 ? (size_t)PQntuples(op_rows(op, 0)) : 0;
-	AUTO_FREE struct jq_token *tokens = calloc(count + 1, sizeof(*tokens));
-	uint64_t total = count;
+	struct op_page page = op_page_read(op, sizeof(struct jq_token), item_read);
 
-	if (!tokens)
-		(void)pg_op_fail(op, EC_ENOMEM, "out of memory");
-	for (size_t i = 0; tokens && op->err.code == 0 && i < count; i++) {
-		if (token_read(op_rows(op, 0), (int)i, &tokens[i], &op->err) < 0)
-			break;
-	}
-	if (op->err.code == 0 && op->count > 1) {
-		struct pg_row row = pg_row_at(op_rows(op, 1), 0);
-		total = pg_row_u64(&row);
-		if (pg_row_end(&row, &op->err) < 0)
-			total = 0;
-	}
-	bool ok = op->err.code == 0;
-	o->cb(o->arg, op_error(op), tokens, ok ? count : 0, ok ? total : 0);
+	o->cb(o->arg, op_error(op), page.items, page.count, page.total);
+	free(page.items);
 }
 
 static struct op_list *list_new(const struct id *account, jq_token_list_cb cb, void *arg)
@@ -254,15 +231,12 @@ void jq_token_list(struct jq *jq, const struct id *account, const struct jq_toke
 	struct pg_op *op = &list_new(account, cb, arg)->op;
 	const char *status = query->any ? NULL : token_status_text(query->status);
 
-	EC_ASSERT(query->page >= 1 && query->per_page >= 1 &&
-		  query->per_page <= LIMIT_LIST_PER_PAGE);
 	pg_op_statement(op, "SELECT " TOKEN_COLUMNS " FROM api_tokens t" LIST_WHERE
 			    " ORDER BY t.created_at DESC, t.id DESC"
 			    " LIMIT $3::bigint OFFSET $4::bigint");
 	pg_op_id(op, account);
 	pg_op_text(op, status);
-	pg_op_i64(op, query->per_page);
-	pg_op_i64(op, ((int64_t)query->page - 1) * query->per_page);
+	op_page_params(op, query->page, query->per_page);
 	pg_op_statement(op, "SELECT count(*) FROM api_tokens t" LIST_WHERE);
 	pg_op_id(op, account);
 	pg_op_text(op, status);

@@ -228,3 +228,16 @@ struct prefix pg_row_prefix(struct pg_row *r)
 	memcpy(prefix.addr.b, b.p + INET_HEADER_BYTES, width);
 	return prefix;
 }
+
+size_t pg_row_word(struct pg_row *r, const char *const *words, size_t count, size_t otherwise,
+		   const char *why)
+{
+	const char *text = pg_row_text(r);
+
+	for (size_t i = 0; text && i < count; i++) {
+		if (strcmp(text, words[i]) == 0)
+			return i;
+	}
+	pg_row_fail(r, why);
+	return otherwise;
+}

@@ -61,5 +61,10 @@ void pg_row_copy(struct pg_row *r, void *dst, size_t n);
 /* inet or cidr; NULL: family 0. */
 struct prefix pg_row_prefix(struct pg_row *r);
 
+/* A text that must be one of words: its index. Anything else, NULL too, is an error: `otherwise`. words and why: static; why as in
+ * pg_row_fail. */
+size_t pg_row_word(struct pg_row *r, const char *const *words, size_t count, size_t otherwise,
+		   const char *why);
+
 /* Make the column that was read last an error: its value is none of those it may have. why: static. */
 void pg_row_fail(struct pg_row *r, const char *why);

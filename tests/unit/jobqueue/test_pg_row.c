@@ -151,6 +151,27 @@ static void test_prefixes(void **state)
 	assert_false(READ(TEXT, NULL, -1, p = pg_row_prefix(&r)));
 }
 
+static void test_words(void **state)
+{
+	static const char *const words[] = {"ready", "done", "failed"};
+	size_t got = 9;
+
+	(void)state;
+#define WORD(text, n) READ(TEXT, text, n, got = pg_row_word(&r, words, 3, 7, "is no word"))
+	assert_true(WORD("ready", 5));
+	assert_int_equal(got, 0);
+	assert_true(WORD("failed", 6));
+	assert_int_equal(got, 2);
+	assert_false(WORD("don", 3));
+	assert_int_equal(got, 7);
+	assert_false(WORD("done ", 5));
+	assert_int_equal(got, 7);
+	assert_false(WORD(NULL, -1));
+	assert_int_equal(got, 7);
+	assert_false(WORD("", 0));
+#undef WORD
+}
+
 static void test_the_first_fault_is_told(void **state)
 {
 	PGresult *res = result(TEXT, 1, "abc", 3);
@@ -189,6 +210,7 @@ int main(void)
 		cmocka_unit_test(test_texts_and_bytes),
 		cmocka_unit_test(test_bools_ids_and_times),
 		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_the_first_fault_is_told),
 	};
 
