@@ -1,7 +1,6 @@
 #include "api/auth.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "api/app.h"
 #include "api/audit_refusal.h"
@@ -187,10 +186,7 @@ void api_auth_run(struct api_request *r)
 	}
 	struct digest whole = credential_digest(&call->credential);
 	/* before the database is asked: who has a thousand requests at once waits behind himself alone */
-	char hex[DIGEST_HEX_BYTES];
-	struct id holder = {""};
-	digest_hex(&whole, hex);
-	memcpy(holder.hex, hex, ID_HEX_LEN);
+	struct id holder = id_of_bits(whole.b);
 	if (!take_place(r, API_SHARE_CREDENTIAL, &holder))
 		return;
 	struct login_attempt attempt = {api_request_peer(r), &whole, uv_now(app->loop)};

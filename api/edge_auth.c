@@ -52,15 +52,6 @@ struct asker {
 	void *arg;
 };
 
-static struct id key_of(const struct digest *token)
-{
-	char hex[DIGEST_HEX_BYTES];
-	struct id key = {{0}};
-	digest_hex(token, hex);
-	memcpy(key.hex, hex, ID_HEX_LEN);
-	return key;
-}
-
 struct edge_auth *edge_auth_new(struct jq *jq, struct login_gate *logins)
 {
 	struct edge_auth *a = calloc(1, sizeof(*a));
@@ -93,7 +84,7 @@ void edge_auth_free(struct edge_auth *a)
 /* Remember a token that was right. Without memory it is looked up again next time. */
 static void entry_remember(const struct lookup *l, const struct jq_sampler *sampler)
 {
-	struct id key = key_of(&l->token);
+	struct id key = id_of_bits(l->token.b);
 	struct entry *e = id_map_get(&l->auth->entries, &key);
 	if (!e) {
 		e = calloc(1, sizeof(*e));
@@ -218,7 +209,7 @@ void edge_auth_check(struct edge_auth *a, const struct edge_attempt *attempt, ed
 		return;
 	}
 	struct digest digest = digest_sha256(token);
-	struct id key = key_of(&digest);
+	struct id key = id_of_bits(digest.b);
 	const struct entry *e = id_map_get(&a->entries, &key);
 	if (e && attempt->now_ms < e->until_ms &&
 	    digest_equal(&e->token, &digest, sizeof(digest))) {

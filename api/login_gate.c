@@ -1,7 +1,6 @@
 #include "api/login_gate.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/id_map.h"
 
@@ -39,18 +38,6 @@ bool login_source(const char *peer, struct address *ret)
 	return address_parse(bytes_of(peer), ret) == 0;
 }
 
-static struct id name_of(const struct login_key *key)
-{
-	struct digest d = {{0}};
-	char hex[DIGEST_HEX_BYTES];
-	struct id id = {{0}};
-
-	memcpy(d.b, key->pair, LOGIN_KEY_BYTES);
-	digest_hex(&d, hex);
-	memcpy(id.hex, hex, ID_HEX_LEN);
-	return id;
-}
-
 void login_gate_ask(struct login_gate *gate, const struct login_attempt *attempt,
 		    struct login_ticket *ticket, login_pass_cb cb, void *arg)
 {
@@ -63,7 +50,7 @@ void login_gate_ask(struct login_gate *gate, const struct login_attempt *attempt
 		cb(arg, LOGIN_LOOK_UP, 0);
 		return;
 	}
-	struct id name = name_of(&ticket->key);
+	struct id name = id_of_bits(ticket->key.pair);
 	struct login_ticket *leader = id_map_get(&gate->leaders, &name);
 	if (leader) {
 		ticket->next = leader->waiting;
@@ -108,8 +95,9 @@ void login_gate_report(struct login_gate *gate, struct login_ticket *ticket,
 	struct login_ticket *waiting = reversed(ticket->waiting);
 
 	if (ticket->leads) {
-		struct id name = name_of(&key);
-		EC_ASSERT(id_map_remove(&gate->leaders, &name) == ticket);
+		struct id name = id_of_bits(key.pair);
+		const struct login_ticket *leader = id_map_remove(&gate->leaders, &name);
+		EC_ASSERT(leader == ticket);
 	}
 	if (result == LOGIN_WAS_WRONG) {
 		gate->stats.failed++;

@@ -15,6 +15,7 @@
 
 #include "base/attr.h"
 #include "base/digest.h"
+#include "base/id.h"
 #include "packet/prefix.h"
 
 struct login_rate;
@@ -26,7 +27,7 @@ struct login_rate *login_rate_new(uint32_t failures, uint32_t refill_ms) EC_MUST
 /* Free; accepts NULL. */
 void login_rate_free(struct login_rate *rate);
 
-enum { LOGIN_KEY_BYTES = 16 };
+enum { LOGIN_KEY_BYTES = ID_BYTES };
 
 /* A source, and the pair of it and a credential, as the tables know them. */
 struct login_key {

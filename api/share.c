@@ -1,7 +1,6 @@
 #include "api/share.h"
 
 #include <netinet/in.h>
-#include <string.h>
 
 #include "base/digest.h"
 
@@ -35,21 +34,19 @@ void share_give(struct share *s, const struct id *holder)
 	uint32_t held = share_held(s, holder);
 
 	EC_ASSERT(held > 0);
-	if (held == 1)
+	if (held == 1) {
 		(void)id_map_remove(&s->holders, holder);
-	else
-		EC_ASSERT(id_map_put(&s->holders, holder, value_of(held - 1)) == 0);
+		return;
+	}
+	int r = id_map_put(&s->holders, holder, value_of(held - 1));
+	EC_ASSERT(r == 0); /* it is there already: nothing is allocated */
 }
 
 struct id share_holder(const struct id *key, struct bytes name)
 {
 	struct digest d = digest_hmac(bytes_of(key->hex), name);
-	char hex[DIGEST_HEX_BYTES];
-	struct id id = {""};
 
-	digest_hex(&d, hex);
-	memcpy(id.hex, hex, ID_HEX_LEN);
-	return id;
+	return id_of_bits(d.b);
 }
 
 bool share_source(const struct id *key, const struct sockaddr *address, struct id *ret)

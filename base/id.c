@@ -6,17 +6,20 @@
 #include "base/error.h"
 #include "base/parse.h"
 
-enum { ID_BYTES = ID_HEX_LEN / 2 };
+struct id id_of_bits(const uint8_t *b)
+{
+	struct id id;
+
+	format_hex(b, ID_BYTES, id.hex);
+	return id;
+}
 
 /* Set version and variant (RFC 9562 section 4) and convert. */
 static struct id id_from_bytes(uint8_t b[ID_BYTES], uint8_t version)
 {
-	struct id id;
-
 	b[6] = (uint8_t)((b[6] & 0x0f) | version << 4);
 	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-	format_hex(b, ID_BYTES, id.hex);
-	return id;
+	return id_of_bits(b);
 }
 
 struct id id_new_v7(int64_t now_us)

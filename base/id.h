@@ -11,7 +11,7 @@
 #include "base/attr.h"
 #include "base/bytes.h"
 
-enum { ID_HEX_LEN = 32 };
+enum { ID_HEX_LEN = 32, ID_BYTES = ID_HEX_LEN / 2 };
 
 /* A small value type: copy it freely. hex is "" when not set, else 32 characters and a NUL. */
 struct id {
@@ -24,6 +24,9 @@ struct id id_new_v7(int64_t now_us);
 
 /* A fresh random UUIDv4. Aborts when the kernel has no entropy. */
 struct id id_new_v4(void);
+
+/* The id whose 128 bits these are, as they are: of a hash it makes a key for an id_map or a share. b: ID_BYTES. Pure. */
+struct id id_of_bits(const uint8_t *b);
 
 /* Exactly 32 lower-case hex characters. Returns 0 or EC_EFORMAT. */
 int id_parse(struct bytes text, struct id *ret) EC_MUST_CHECK;

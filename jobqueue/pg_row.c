@@ -168,8 +168,8 @@ struct id pg_row_id(struct pg_row *r)
 	struct id id = {0};
 	struct bytes b;
 
-	if (next_as(r, OID_UUID, ID_HEX_LEN / 2, &b))
-		format_hex(b.p, b.n, id.hex);
+	if (next_as(r, OID_UUID, ID_BYTES, &b))
+		id = id_of_bits(b.p);
 	return id;
 }
 

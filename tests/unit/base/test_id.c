@@ -94,6 +94,18 @@ static void parse_takes_exactly_32_lower_case_digits(void **state)
 	assert_true(id_equal(&id, &fresh));
 }
 
+static void bits_are_kept_as_they_are(void **state)
+{
+	static const uint8_t bits[ID_BYTES] = {0x00, 0x01, 0x7f, 0x80, 0xff, 0xfe, 0x0a, 0xa0,
+					       0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0};
+	struct id parsed, id = id_of_bits(bits);
+
+	(void)state;
+	assert_string_equal(id.hex, "00017f80fffe0aa0123456789abcdef0");
+	assert_int_equal(id_parse(bytes_of(id.hex), &parsed), 0);
+	assert_true(id_equal(&id, &parsed));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -102,6 +114,7 @@ int main(void)
 		cmocka_unit_test(v7_at_its_ends),
 		cmocka_unit_test(ids_of_one_moment_differ),
 		cmocka_unit_test(parse_takes_exactly_32_lower_case_digits),
+		cmocka_unit_test(bits_are_kept_as_they_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
