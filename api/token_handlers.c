@@ -149,24 +149,31 @@ void token_serve_get(struct api_request *r)
 
 /* --- create --- */
 
-static void on_created(void *arg, const struct error *err, enum jq_token_outcome outcome,
-		       const struct jq_token *token)
+/* A secret is shown once. result: with it, NULL unless outcome is wanted. */
+static void answer_secret(struct api_request *r, const struct error *err,
+			  enum jq_token_outcome outcome, enum jq_token_outcome wanted,
+			  cJSON *result)
 {
-	struct token_call *call = arg;
-	struct api_request *r = call->r;
-	cJSON *result = NULL;
-
-	if (!err && outcome == JQ_TOKEN_CREATED && token)
-		result = token_view(token, call->secret);
-	wipe(call);
 	if (err) {
 		api_answer_failure(r, err);
-	} else if (outcome != JQ_TOKEN_CREATED) {
+	} else if (outcome != wanted) {
 		answer_outcome(r, outcome);
 	} else {
 		api_request_header_add(r, "cache-control", "no-store");
 		api_answer_result(r, result);
 	}
+}
+
+static void on_created(void *arg, const struct error *err, enum jq_token_outcome outcome,
+		       const struct jq_token *token)
+{
+	struct token_call *call = arg;
+	cJSON *result = NULL;
+
+	if (!err && outcome == JQ_TOKEN_CREATED && token)
+		result = token_view(token, call->secret);
+	wipe(call);
+	answer_secret(call->r, err, outcome, JQ_TOKEN_CREATED, result);
 }
 
 /* Nobody gives what he has not. False: the request was answered. */
@@ -244,20 +251,12 @@ static void on_rolled(void *arg, const struct error *err, enum jq_token_outcome 
 		      const struct jq_token *token)
 {
 	struct token_call *call = arg;
-	struct api_request *r = call->r;
 	cJSON *result = NULL;
 
 	if (!err && outcome == JQ_TOKEN_ROLLED && token)
 		result = cJSON_CreateString(call->secret);
 	wipe(call);
-	if (err) {
-		api_answer_failure(r, err);
-	} else if (outcome != JQ_TOKEN_ROLLED) {
-		answer_outcome(r, outcome);
-	} else {
-		api_request_header_add(r, "cache-control", "no-store");
-		api_answer_result(r, result);
-	}
+	answer_secret(call->r, err, outcome, JQ_TOKEN_ROLLED, result);
 }
 
 void token_serve_roll(struct api_request *r)

@@ -4,12 +4,11 @@
 #include <string.h>
 
 #include "api/json_body.h"
-#include "api/query.h"
+#include "api/list_query.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/parse.h"
 
-enum { VALUE_BYTES = 64, PAGE_MAX = 1000000, MEMBER_BYTES_MAX = 32, SOURCE_BYTES_MAX = 64 };
+enum { MEMBER_BYTES_MAX = 32, SOURCE_BYTES_MAX = 64 };
 
 static const struct {
 	const char *text;
@@ -241,44 +240,15 @@ int token_body_nothing(const struct token_body *body, struct field_errors *error
 	return errors->count > before ? EC_EINVAL : r;
 }
 
-/* --- the list's query --- */
-
-/* The value of a parameter; false when it is absent or (noted in errors) malformed. */
-static bool get_value(struct bytes query, const char *name, char *dst, struct field_errors *errors)
-{
-	int r = api_query_get(query, name, dst, VALUE_BYTES);
-
-	if (r < 0 && r != EC_ENOTFOUND)
-		field_errors_add(
-			errors, "",
-			r == EC_ECONFLICT ? "%s is given more than once" : "%s is malformed", name);
-	return r == 0;
-}
-
-static void get_number(struct bytes query, const char *name, uint32_t max, uint32_t *ret,
-		       struct field_errors *errors)
-{
-	char text[VALUE_BYTES];
-	uint64_t v = 0;
-
-	if (!get_value(query, name, text, errors))
-		return;
-	if (parse_u64(bytes_of(text), 1, max, &v) < 0)
-		field_errors_add(errors, "", "%s must be a whole number within 1 and %u", name,
-				 max);
-	else
-		*ret = (uint32_t)v;
-}
-
 int token_query_parse(struct bytes query, struct jq_token_query *ret, struct field_errors *errors)
 {
 	struct jq_token_query q = {.page = 1, .per_page = LIMIT_LIST_PER_PAGE_DEFAULT, .any = true};
-	char text[VALUE_BYTES];
+	char text[LIST_VALUE_BYTES];
 	size_t before = errors->count;
 
-	get_number(query, "page", PAGE_MAX, &q.page, errors);
-	get_number(query, "per_page", LIMIT_LIST_PER_PAGE, &q.per_page, errors);
-	if (get_value(query, "status", text, errors)) {
+	list_query_number(query, "page", LIST_PAGE_MAX, &q.page, errors);
+	list_query_number(query, "per_page", LIMIT_LIST_PER_PAGE, &q.per_page, errors);
+	if (list_query_text(query, "status", text, errors)) {
 		q.any = false;
 		if (token_status_parse(text, &q.status) < 0)
 			field_errors_add(errors, "", "status must be active, expired or disabled");
