@@ -218,13 +218,14 @@ int offline_jobs_load(const char *path, struct offline_jobs *ret, struct error *
 {
 	uint8_t part[16384];
 	struct buf text;
-	ssize_t n;
+	ssize_t n = 0;
 
 	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return error_set_errno(err, EC_EIO, errno, "cannot open %s", path);
 	buf_init(&text, JOBS_FILE_BYTES_MAX);
-	while ((n = read(fd, part, sizeof(part))) > 0)
+	/* a device may have no end */
+	while (!text.failed && (n = read(fd, part, sizeof(part))) > 0)
 		buf_put(&text, part, (size_t)n);
 	int rc = n < 0 ? error_set_errno(err, EC_EIO, errno, "cannot read") : text.failed;
 	if (text.failed)

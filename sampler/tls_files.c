@@ -23,12 +23,15 @@ static int file_read(const char *setting, const char *path, size_t max, struct b
 	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return error_set_errno(err, EC_EINVAL, errno, "%s: cannot open %s", setting, path);
-	while ((n = read(fd, part, sizeof(part))) > 0)
+	/* a device may have no end */
+	while (!ret->failed && (n = read(fd, part, sizeof(part))) > 0)
 		buf_put(ret, part, (size_t)n);
 	int failed = errno;
 	explicit_bzero(part, sizeof(part));
 	if (n < 0)
 		return error_set_errno(err, EC_EINVAL, failed, "%s: cannot read %s", setting, path);
+	if (ret->failed == EC_ENOMEM)
+		return error_set(err, EC_ENOMEM, "%s: out of memory for %s", setting, path);
 	if (ret->failed || ret->n == 0)
 		return error_set(err, EC_EINVAL, "%s: %s is %s", setting, path,
 				 ret->n == 0 ? "empty" : "too long");

@@ -79,10 +79,21 @@ static void test_refused(void **state)
 	}
 }
 
+static void test_a_file_without_end_is_too_long(void **state)
+{
+	struct offline_jobs jobs;
+	struct error err = {0};
+	(void)state;
+
+	assert_int_equal(offline_jobs_load("/dev/zero", &jobs, &err), EC_ELIMIT);
+	assert_string_equal(err.text, "/dev/zero: longer than 67108864 bytes");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_members),
+		cmocka_unit_test(test_a_file_without_end_is_too_long),
 		cmocka_unit_test(test_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,6 +114,7 @@ static void what_is_wrong_is_named(void **state)
 		{{NULL, missing, key}, "EDGECAP_CLIENT_CERT: cannot open"},
 		{{NULL, cert, missing}, "EDGECAP_CLIENT_KEY: cannot open"},
 		{{NULL, large, key}, "EDGECAP_CLIENT_CERT: "},
+		{{NULL, "/dev/zero", key}, "EDGECAP_CLIENT_CERT: /dev/zero is too long"},
 		{{NULL, text, key}, "is no certificate"},
 		{{NULL, key, key}, "is no certificate"},
 		{{NULL, cert, text}, "is no private key"},
