@@ -434,11 +434,19 @@ static int check_stored_count(struct registry *r, const struct id *account, stru
 	return code < 0 ? code : check_prefix_count(count, err);
 }
 
-int registry_prefix_add(struct registry *r, const struct id *account,
-			const struct registry_prefixes *prefixes, size_t *ret_added,
-			struct error *err)
+/* One change of an account's prefixes; the account is locked. */
+struct prefix_change {
+	const char *action; /* in the audit */
+	int (*run)(struct registry *r, const struct id *account,
+		   const struct registry_prefixes *prefixes, size_t *ret_changed,
+		   struct error *err);
+};
+
+static int run_change(struct registry *r, const struct prefix_change *change,
+		      const struct id *account, const struct registry_prefixes *prefixes,
+		      size_t *ret_changed, struct error *err)
 {
-	size_t added = 0;
+	size_t changed = 0;
 	int code = check_prefix_count(prefixes->count, err);
 
 	if (code == 0)
@@ -447,47 +455,54 @@ int registry_prefix_add(struct registry *r, const struct id *account,
 		return code;
 	code = registry_account_lock(r, account, err);
 	if (code == 0)
-		code = insert_prefixes(r, account, prefixes, &added, err);
+		code = change->run(r, account, prefixes, &changed, err);
 	if (code == 0)
-		code = check_stored_count(r, account, err);
-	if (code == 0)
-		code = registry_audit_prefixes(r, account, "prefix.add", prefixes->items,
+		code = registry_audit_prefixes(r, account, change->action, prefixes->items,
 					       prefixes->count, err);
 	if (code == 0)
 		code = registry_notify(r, "account", err);
 	code = registry_end(r, code, err);
 	if (code == 0)
-		*ret_added = added;
+		*ret_changed = changed;
 	return code;
+}
+
+static int add_prefixes(struct registry *r, const struct id *account,
+			const struct registry_prefixes *prefixes, size_t *ret_added,
+			struct error *err)
+{
+	int code = insert_prefixes(r, account, prefixes, ret_added, err);
+
+	return code < 0 ? code : check_stored_count(r, account, err);
+}
+
+static int remove_prefixes(struct registry *r, const struct id *account,
+			   const struct registry_prefixes *prefixes, size_t *ret_removed,
+			   struct error *err)
+{
+	return change_prefixes(r,
+			       "WITH removed AS ("
+			       " DELETE FROM account_prefixes WHERE account_id = $1::uuid"
+			       " AND prefix = ANY ($2::cidr[])"
+			       " AND $3::boolean IS NOT NULL RETURNING 1)"
+			       "SELECT count(*) FROM removed",
+			       account, prefixes, ret_removed, err);
+}
+
+int registry_prefix_add(struct registry *r, const struct id *account,
+			const struct registry_prefixes *prefixes, size_t *ret_added,
+			struct error *err)
+{
+	static const struct prefix_change change = {"prefix.add", add_prefixes};
+
+	return run_change(r, &change, account, prefixes, ret_added, err);
 }
 
 int registry_prefix_remove(struct registry *r, const struct id *account,
 			   const struct registry_prefixes *prefixes, size_t *ret_removed,
 			   struct error *err)
 {
-	size_t removed = 0;
-	int code = check_prefix_count(prefixes->count, err);
+	static const struct prefix_change change = {"prefix.remove", remove_prefixes};
 
-	if (code == 0)
-		code = registry_begin(r, err);
-	if (code < 0)
-		return code;
-	code = registry_account_lock(r, account, err);
-	if (code == 0)
-		code = change_prefixes(r,
-				       "WITH removed AS ("
-				       " DELETE FROM account_prefixes WHERE account_id = $1::uuid"
-				       " AND prefix = ANY ($2::cidr[])"
-				       " AND $3::boolean IS NOT NULL RETURNING 1)"
-				       "SELECT count(*) FROM removed",
-				       account, prefixes, &removed, err);
-	if (code == 0)
-		code = registry_audit_prefixes(r, account, "prefix.remove", prefixes->items,
-					       prefixes->count, err);
-	if (code == 0)
-		code = registry_notify(r, "account", err);
-	code = registry_end(r, code, err);
-	if (code == 0)
-		*ret_removed = removed;
-	return code;
+	return run_change(r, &change, account, prefixes, ret_removed, err);
 }

@@ -70,20 +70,27 @@ static void sources_format(const struct registry_token *token, char *dst)
 	(void)snprintf(dst + n, SOURCES_BYTES - n, "}");
 }
 
-/* The reverse, of array_to_string. Into the arena: NULL without memory. */
-static const struct prefix *sources_parse(const char *text, struct arena *arena, size_t *ret_count)
+/* The reverse, of array_to_string, into the arena. Returns 0, EC_ENOMEM or EC_EINTERNAL. */
+static int sources_parse(const char *text, struct arena *arena, struct registry_token *ret,
+			 struct error *err)
 {
 	struct prefix *list = arena_calloc(arena, LIMIT_TOKEN_SOURCES, sizeof(*list));
 	size_t count = 0;
 
-	for (size_t n = 0; list && *text && count < LIMIT_TOKEN_SOURCES;
-	     text += n + (text[n] == ',')) {
-		n = strcspn(text, ",");
-		if (prefix_parse((struct bytes){(const uint8_t *)text, n}, &list[count], NULL) == 0)
-			count++;
+	if (!list)
+		return error_set(err, EC_ENOMEM, "out of memory");
+	while (*text) {
+		size_t n = strcspn(text, ",");
+		if (count == LIMIT_TOKEN_SOURCES ||
+		    prefix_parse((struct bytes){(const uint8_t *)text, n}, &list[count++], NULL) <
+			    0)
+			return error_set(err, EC_EINTERNAL, "database: no list of networks: %s",
+					 text);
+		text += n + (text[n] == ',');
 	}
-	*ret_count = count;
-	return list;
+	ret->sources = list;
+	ret->source_count = count;
+	return 0;
 }
 
 static int audit_token(struct registry *r, const struct registry_token *token, const struct id *id,
@@ -190,8 +197,10 @@ int registry_token_list(struct registry *r, const struct id *account, struct are
 		code = pg_row_end(&row, err);
 		if (code < 0)
 			return code;
-		list[i].sources = sources_parse(sources, arena, &list[i].source_count);
-		if (!list[i].account_name || !list[i].name || !list[i].sources)
+		code = sources_parse(sources, arena, &list[i], err);
+		if (code < 0)
+			return code;
+		if (!list[i].account_name || !list[i].name)
 			list = NULL;
 	}
 	if (!list)
@@ -224,10 +233,11 @@ static int token_revoke(struct registry *r, const struct id *account, const char
 	struct pg_row row = pg_row_at(res, 0);
 	char detail[LIMIT_AUDIT_DETAIL_BYTES];
 	*ret_id = pg_row_id(&row);
-	(void)snprintf(detail, sizeof(detail), "name=%s", pg_row_text(&row));
+	const char *name = pg_row_text(&row);
 	code = pg_row_end(&row, err);
 	if (code < 0)
 		return code;
+	(void)snprintf(detail, sizeof(detail), "name=%s", name);
 	return registry_audit(r, &(struct registry_audit){account, "token.revoke", ret_id, detail},
 			      err);
 }

@@ -1,18 +1,18 @@
-#include <string.h>
-
 #include "jobqueue/pg_row.h"
 #include "jobqueue/registry.h"
 #include "jobqueue/registry_conn.h"
 
-/* The words of pcap_reassemble (0011_full.sql) that are not "ready". */
+enum { READY, ABSENT, NOT_FAILED, REMOVED, OUTCOMES };
+
+/* The words of pcap_reassemble (0011_full.sql), and what the operator is told of those that are refusals. */
+static const char *const words[OUTCOMES] = {"ready", "absent", "not_failed", "removed"};
 static const struct {
-	const char *word;
 	int code;
 	const char *text;
-} refusals[] = {
-	{"absent", EC_ENOTFOUND, "there is no such capture"},
-	{"not_failed", EC_ECONFLICT, "the capture has not failed: there is nothing to do again"},
-	{"removed", EC_ENOTFOUND, "nothing is left of the capture's chunks"},
+} refusals[OUTCOMES] = {
+	[ABSENT] = {EC_ENOTFOUND, "there is no such capture"},
+	[NOT_FAILED] = {EC_ECONFLICT, "the capture has not failed: there is nothing to do again"},
+	[REMOVED] = {EC_ENOTFOUND, "nothing is left of the capture's chunks"},
 };
 
 /* The outcome of pcap_reassemble; *ret_account: whose job it is, unset when there is none. */
@@ -29,14 +29,12 @@ static int reassemble(struct registry *r, const struct id *pcap, struct id *ret_
 	if (code < 0)
 		return code;
 	struct pg_row row = pg_row_at(res, 0);
-	const char *word = pg_row_text(&row);
+	size_t outcome = pg_row_word(&row, words, OUTCOMES, ABSENT, "is no outcome");
 	*ret_account = pg_row_id(&row);
 	code = pg_row_end(&row, err);
-	for (size_t i = 0; code == 0 && word && i < ARRAY_LEN(refusals); i++) {
-		if (strcmp(word, refusals[i].word) == 0)
-			return error_set(err, refusals[i].code, "%s: %s", pcap->hex,
-					 refusals[i].text);
-	}
+	if (code == 0 && outcome != READY)
+		return error_set(err, refusals[outcome].code, "%s: %s", pcap->hex,
+				 refusals[outcome].text);
 	return code;
 }
 

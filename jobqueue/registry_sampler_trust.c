@@ -1,4 +1,4 @@
-/* What an operator does about a sampler that is there: replace its token, trust it again. */
+/* What an operator does about a sampler that is there: disable it, replace its token, trust it again. */
 #include <stdio.h>
 #include <string.h>
 
@@ -119,23 +119,49 @@ int registry_sampler_revoke_old(struct registry *r, const char *text, struct id 
 	return 0;
 }
 
-int registry_sampler_trust(struct registry *r, const char *text, struct id *ret_id,
-			   struct error *err)
+/* The end of a change of the sampler that is locked: its statement, with parameters of which the first is the id. */
+static int sampler_update(struct registry *r, const char *sql, size_t count,
+			  const char *const *params, struct error *err)
+{
+	int code = pg_sync_query(r->conn, sql, count, params, NULL, err);
+
+	return code < 0 ? code : registry_notify(r, "sampler", err);
+}
+
+int registry_sampler_disable(struct registry *r, const char *text, bool disabled, struct id *ret_id,
+			     struct error *err)
 {
 	struct id id = {0};
+	const char *const params[] = {id.hex, disabled ? "false" : "true"};
 	int code = registry_begin(r, err);
 
 	if (code < 0)
 		return code;
 	code = sampler_lock(r, text, &id, err);
-	if (code == 0) {
-		const char *const params[] = {id.hex};
-		code = pg_sync_query(r->conn,
-				     "UPDATE samplers SET miscounted_at = NULL WHERE id = $1::uuid",
-				     1, params, NULL, err);
-	}
 	if (code == 0)
-		code = registry_notify(r, "sampler", err);
+		code = sampler_update(
+			r, "UPDATE samplers SET enabled = $2::boolean WHERE id = $1::uuid",
+			ARRAY_LEN(params), params, err);
+	code = registry_end(r, code, err);
+	if (code == 0)
+		*ret_id = id;
+	return code;
+}
+
+int registry_sampler_trust(struct registry *r, const char *text, struct id *ret_id,
+			   struct error *err)
+{
+	struct id id = {0};
+	const char *const params[] = {id.hex};
+	int code = registry_begin(r, err);
+
+	if (code < 0)
+		return code;
+	code = sampler_lock(r, text, &id, err);
+	if (code == 0)
+		code = sampler_update(
+			r, "UPDATE samplers SET miscounted_at = NULL WHERE id = $1::uuid",
+			ARRAY_LEN(params), params, err);
 	code = registry_end(r, code, err);
 	if (code == 0)
 		*ret_id = id;
