@@ -1,5 +1,6 @@
 #include "api/admission.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "api/conn.h"
@@ -9,7 +10,7 @@
 struct api_admission {
 	struct api_conn *conn;
 	struct api_app *app;
-	char peer[API_ADDRESS_TEXT_BYTES];
+	char peer[API_ADDRESS_TEXT_BYTES]; /* "": not named */
 };
 
 static struct bytes head_of(const struct api_admission *a)
@@ -38,21 +39,26 @@ struct bytes api_admission_target(const struct api_admission *a)
 	return (struct bytes){head_of(a).p + s.at, s.n};
 }
 
-const char *api_admission_peer(struct api_admission *a)
+const char *api_admission_peer(const struct api_admission *a)
 {
-	struct bytes value;
-
-	if (!a->conn->listening->config.forwarded)
-		return a->conn->peer;
-	if (api_admission_header(a, "x-real-ip", &value) != 1 ||
-	    forwarded_address(value, a->peer, sizeof(a->peer)) < 0)
-		return NULL;
-	return a->peer;
+	return a->peer[0] ? a->peer : NULL;
 }
 
 size_t api_admission_header(const struct api_admission *a, const char *name, struct bytes *ret)
 {
 	return http_head_value(head_of(a), name, ret);
+}
+
+/* Kept here, because the connection may close before the admission ends. */
+static void note_peer(struct api_admission *a)
+{
+	struct bytes value;
+
+	if (!a->conn->listening->config.forwarded)
+		(void)snprintf(a->peer, sizeof(a->peer), "%s", a->conn->peer);
+	else if (api_admission_header(a, "x-real-ip", &value) != 1 ||
+		 forwarded_address(value, a->peer, sizeof(a->peer)) < 0)
+		a->peer[0] = '\0';
 }
 
 /* The connection, if it is still there. */
@@ -99,6 +105,7 @@ bool api_admission_begin(struct api_conn *c)
 	a->conn = c;
 	a->app = c->listening->server->config.app;
 	c->admission = a;
+	note_peer(a);
 	c->listening->config.admit(a);
 	return true;
 }

@@ -24,8 +24,8 @@ struct bytes api_admission_method(const struct api_admission *a);
 /* Path and query as sent. Borrowed for the call of admit. */
 struct bytes api_admission_target(const struct api_admission *a);
 
-/* Address of the client; NULL when our proxy should name it and does not. Borrowed for the call of admit. */
-const char *api_admission_peer(struct api_admission *a);
+/* Address of the client; NULL when our proxy should name it and does not. Borrowed until a is ended. */
+const char *api_admission_peer(const struct api_admission *a);
 
 /* Value of a header as api_request_header. Borrowed for the call of admit. */
 size_t api_admission_header(const struct api_admission *a, const char *name, struct bytes *ret);

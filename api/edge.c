@@ -180,8 +180,8 @@ static void on_checked(void *arg, const struct jq_sampler *sampler, const struct
 		return;
 	}
 	if (why->reason)
-		log_event(LOG_WARN, "login-failed", "listener", api_listener_text(API_EDGE),
-			  "reason", why->reason, (const char *)NULL);
+		log_event(LOG_WARN, "login-failed", "listener", api_listener_text(API_EDGE), "peer",
+			  api_admission_peer(a), "reason", why->reason, (const char *)NULL);
 	if (why->retry_s > 0)
 		api_admission_busy(a, why->row, why->retry_s, why->text);
 	else

@@ -141,6 +141,20 @@ def test_what_is_malformed_or_missing_is_no_login(gate, account):
     failure(source.call(account.path(), {}), 400, 9106)
 
 
+@pytest.mark.parametrize("whole", [True, False], ids=["with its body", "before its body"])
+def test_the_log_names_the_source_of_a_wrong_sampler_token(gate, whole):
+    source = Source(gate)
+    with Wire("edge") as wire:
+        wire.settimeout(60)
+        wire.bind((source.address, 0))
+        wire.connect(gate.address("edge"))
+        wire.sendall(b"POST /edge/v1/sync HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"
+                     b"Content-Length: 2\r\n\r\n%s" % (secrets.token_hex(16).encode(), b"{}" if whole else b""))  # fmt: skip
+        assert read_answer(wire)[0] == 401
+    line = [x for x in gate.log().splitlines() if "event=login-failed" in x and "listener=edge" in x][-1]
+    assert " peer=%s " % source.address in line and "reason=" in line
+
+
 def test_three_hundred_guesses_at_once(gate, account):
     source = Source(gate)
     answers = together(300, lambda _: source.token(account))
