@@ -1,6 +1,7 @@
 /* From credentials in the headers to a known identity with a permission in the account of the path.
  *
- * Whatever is wrong with a credential, its sender gets the same bytes; the reason is in the operator's log. Also the account's rate of requests, which is known as soon as the identity is. */
+ * Whatever is wrong with a credential, its sender gets the same bytes; the reason is in the operator's log. Also the account's rate
+ * of requests, which is known as soon as the identity is. */
 #pragma once
 
 #include "api/credential.h"

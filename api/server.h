@@ -4,8 +4,8 @@
  * routes, credentials, handlers; a complete request goes to the one `dispatch` function of its configuration. Each
  * listener has an HTTP library configuration of its own (body limit, time limits). HTTP/1.1 and 1.0 without TLS only: a
  * proxy stands in front. One loop, one thread; the
- * library keeps handles of its own on the loop, so uv_run ends by uv_stop only. Nothing malformed reaches dispatch: it is answered here with the
- * JSON envelope and reported to `observe`.
+ * library keeps handles of its own on the loop, so uv_run ends by uv_stop only. Nothing malformed reaches dispatch: it is answered
+ * here with the JSON envelope and reported to `observe`.
  */
 #pragma once
 

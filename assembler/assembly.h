@@ -109,8 +109,9 @@ void assembly_run(struct assembly *a, const struct assembly_places *places);
 /* True when the main thread asked to stop. */
 bool assembly_canceled(const struct assembly *a);
 
-/* Wait until the lease is known to be held at this moment, running the loop meanwhile. That is at once, unless the process slept or the database
- * is away: then there is nobody to report to either. Returns 0, or EC_ECANCELED when the lease is lost or the main thread asked to stop. */
+/* Wait until the lease is known to be held at this moment, running the loop meanwhile. That is at once, unless the process slept or
+ * the database is away: then there is nobody to report to either. Returns 0, or EC_ECANCELED when the lease is lost or the main
+ * thread asked to stop. */
 int assembly_await_lease(const struct assembly *a, uv_loop_t *loop,
 			 struct error *err) EC_MUST_CHECK;
 

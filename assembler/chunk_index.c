@@ -76,8 +76,8 @@ static size_t index_max(const struct chunk_index *index)
 	return index->max ? index->max : CHUNK_INDEX_MAX;
 }
 
-/* The index is full: room for one more chunk of part is made by taking from the parts that have more than their share. False when this part has
- * its own already. */
+/* The index is full: room for one more chunk of part is made by taking from the parts that have more than their share. False when
+ * this part has its own already. */
 static bool make_room(struct listing *l, uint32_t part)
 {
 	struct chunk *chunks = l->index->chunks;

@@ -13,8 +13,8 @@
 #include "base/attr.h"
 
 enum {
-	/* chunks of one job; more are ignored, and said so. A part may have more than an equal share only of what the others leave, so that a host which
-	 * makes chunks without end shuts out its own */
+	/* chunks of one job; more are ignored, and said so. A part may have more than an equal share only of what the others leave,
+	 * so that a host which makes chunks without end shuts out its own */
 	CHUNK_INDEX_MAX = 1000000,
 };
 

@@ -1,9 +1,9 @@
 /* Removes what nobody needs any more from the store: chunks of ended jobs, files past their retention, all of what tenants deleted.
  *
  * Asynchronous on the main loop with a store of its own. What is to go is asked of the database, removed
- * from the store, then recorded; a crash in between only repeats it. A deletion is recorded when nothing was found any more (erasure.h), and
- * looked at again when no upload URL can bring anything back. Chunks are listed afresh each
- * time, because some may have come late.
+ * from the store, then recorded; a crash in between only repeats it. A deletion is recorded when nothing was found any more
+ * (erasure.h), and looked at again when no upload URL can bring anything back. Chunks are listed afresh each time, because some may
+ * have come late.
  */
 #pragma once
 

@@ -10,8 +10,9 @@
 void job_log_claimed(const struct assembly *a);
 
 /* event=job-assembled (packets, cut, rejected, sizes, time), job-failed or job-canceled; and for each
- * host that delivered packets outside filter or scope event=scope-violation at level error (scope-narrowed at level warn when the account's prefixes were changed meanwhile); for each that
- * miscounted (outcome_miscounted) event=sampler-miscounted at level error. */
+ * host that delivered packets outside filter or scope event=scope-violation at level error (scope-narrowed at level warn when the
+ * account's prefixes were changed meanwhile); for each that miscounted (outcome_miscounted) event=sampler-miscounted at level
+ * error. */
 void job_log_end(const struct assembly *a, uint64_t took_ms);
 
 /* event=assembly-again or assembly-given-up, with the error. */

@@ -44,8 +44,8 @@ const char *outcome_warnings(struct assembly *a) EC_MUST_CHECK;
 uint64_t outcome_out_of_scope(const struct assembly *a, size_t part);
 
 /* Did the part's sampler say that it had captured what it had not? Of a part that is done the numbers must agree with what was found,
- * and what is out of scope was not to be captured. One that ended otherwise may have lost chunks; it miscounted only when the job was stopped
- * because its limits were reached, by what the hosts said, and less is there. After the merge. */
+ * and what is out of scope was not to be captured. One that ended otherwise may have lost chunks; it miscounted only when the job
+ * was stopped because its limits were reached, by what the hosts said, and less is there. After the merge. */
 bool outcome_miscounted(const struct assembly *a, size_t part);
 
 /* What to do after an error that may pass. */

@@ -8,8 +8,8 @@
 #include "base/attr.h"
 #include "base/error.h"
 
-/* Block them, and make a descriptor that is readable when one came (signalfd(2); non-blocking, close-on-exec). Returns it, or EC_EIO. The caller
- * closes it; they stay blocked. */
+/* Block them, and make a descriptor that is readable when one came (signalfd(2); non-blocking, close-on-exec). Returns it, or
+ * EC_EIO. The caller closes it; they stay blocked. */
 int end_signals_open(struct error *err) EC_MUST_CHECK;
 
 /* As end_signals_open, and SIGHUP is blocked and can be read as well: the program is to look at its files again. */

@@ -115,8 +115,8 @@ struct jq_garbage {
 typedef void (*jq_garbage_cb)(void *arg, const struct error *err, const struct jq_garbage *items,
 			      size_t count);
 
-/* Find at most max (1..JQ_GARBAGE_MAX) of them: what tenants want deleted, then, oldest first, done jobs past `expires`, and ended jobs whose
- * chunks are still there JQ_GARBAGE_GRACE_S after their end and are not kept any more. */
+/* Find at most max (1..JQ_GARBAGE_MAX) of them: what tenants want deleted, then, oldest first, done jobs past `expires`, and ended
+ * jobs whose chunks are still there JQ_GARBAGE_GRACE_S after their end and are not kept any more. */
 void jq_garbage_find(struct jq *jq, uint32_t max, jq_garbage_cb cb, void *arg);
 
 /* Record that all of a job that is to be erased was seen to be gone. found: something was there. While upload URLs may still be used it is

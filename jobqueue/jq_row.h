@@ -36,9 +36,9 @@
 	"e.account_id, e.id, e.at, e.actor_id, e.actor, e.source, e.request_id, e.action,"         \
 	" e.object_id, e.result, e.detail"
 
-/* Which rows of an account, which is $1: $2 action, $3 actor (no operator), $4 the actor's id, $5 true: operators only, $6 since, $7 until; NULL:
- * never mind. The planner sees the values, so what is NULL costs nothing. The bounds on id only tell it which partitions
- * cannot have it; an id's clock is the writer's, hence the day. */
+/* Which rows of an account, which is $1: $2 action, $3 actor (no operator), $4 the actor's id, $5 true: operators only, $6 since,
+ * $7 until; NULL: never mind. The planner sees the values, so what is NULL costs nothing. The bounds on id only tell it which
+ * partitions cannot have it; an id's clock is the writer's, hence the day. */
 #define AUDIT_FILTER                                                                               \
 	" AND ($2::text IS NULL OR e.action = $2)"                                                 \
 	" AND ($3::text IS NULL OR (e.actor = $3 AND e.actor NOT LIKE 'operator:%'))"              \

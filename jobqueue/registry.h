@@ -2,8 +2,8 @@
  *
  * For edgecap-admin only. Unlike the rest of the folder it BLOCKS, on one connection of its own; it never runs
  * in a server. The connection's role is a member of edgecap_admin; or it owns the tables, as registry_migrate
- * needs. Each call is one transaction, in scope 'admin' of the row-level policies; what changes accounts or samplers notifies "edgecap_registry". Lists live in the
- * caller's arena. Secrets are handed out once and only their SHA-256 is stored.
+ * needs. Each call is one transaction, in scope 'admin' of the row-level policies; what changes accounts or samplers notifies
+ * "edgecap_registry". Lists live in the caller's arena. Secrets are handed out once and only their SHA-256 is stored.
  */
 #pragma once
 
@@ -41,9 +41,9 @@ struct registry_migrated {
 typedef void (*registry_migrated_cb)(void *arg, const char *name);
 
 /* Apply what is missing, each file in its own transaction, and make this and the next months' partitions. Waits
- * for another migrate on the same database. A file's statements see all accounts' rows. dir: NULL for the compiled-in files. cb: may be NULL.
- * Returns 0; EC_ECONFLICT (database newer, applied file changed), EC_EFORMAT or EC_EIO (the files);
- * EC_EPERM (the role does not own the tables); EC_EINVAL, EC_EINTERNAL or EC_EUNAVAILABLE when a file fails (what was applied before stays). */
+ * for another migrate on the same database. A file's statements see all accounts' rows. dir: NULL for the compiled-in files. cb:
+ * may be NULL. Returns 0; EC_ECONFLICT (database newer, applied file changed), EC_EFORMAT or EC_EIO (the files); EC_EPERM (the role
+ * does not own the tables); EC_EINVAL, EC_EINTERNAL or EC_EUNAVAILABLE when a file fails (what was applied before stays). */
 int registry_migrate(struct registry *r, const char *dir, registry_migrated_cb cb, void *arg,
 		     struct registry_migrated *ret, struct error *err) EC_MUST_CHECK;
 
@@ -107,9 +107,9 @@ struct registry_prefixes {
 };
 
 /* Add prefixes; those it has already are not counted and stay as they are. Without shared, a new one must overlap with no prefix of
- * any other account, whether that is shared or not; one that is there already never stands against its own account. *ret_added: how many were new.
- * Returns 0, EC_ENOTFOUND, EC_ECONFLICT (overlap, with the other account and its prefix; none is added), EC_ELIMIT (more than
- * LIMIT_PREFIXES_PER_ACCOUNT; none is added) or EC_EUNAVAILABLE. */
+ * any other account, whether that is shared or not; one that is there already never stands against its own account. *ret_added: how
+ * many were new. Returns 0, EC_ENOTFOUND, EC_ECONFLICT (overlap, with the other account and its prefix; none is added), EC_ELIMIT
+ * (more than LIMIT_PREFIXES_PER_ACCOUNT; none is added) or EC_EUNAVAILABLE. */
 int registry_prefix_add(struct registry *r, const struct id *account,
 			const struct registry_prefixes *prefixes, size_t *ret_added,
 			struct error *err) EC_MUST_CHECK;

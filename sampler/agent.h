@@ -63,8 +63,8 @@ void agent_token_reload(struct agent *a);
 
 typedef void (*agent_cb)(void *arg);
 
-/* Stop to capture, and call cb once all is delivered and reported, or after AGENT_STOP_MS; what is left then stays in the spool. A second call
- * (cb is ignored) ends the wait. */
+/* Stop to capture, and call cb once all is delivered and reported, or after AGENT_STOP_MS; what is left then stays in the spool. A
+ * second call (cb is ignored) ends the wait. */
 void agent_stop(struct agent *a, agent_cb cb, void *arg);
 
 /* Stop to talk and to upload, give the engine's memory back, call cb from the loop. Not from inside an event. */

@@ -12,8 +12,8 @@
 #include "sandbox/proc_status.h"
 #include "sandbox/read_only.h"
 
-/* What look-ups and TLS read, when they are needed and not before. All of /etc and not its few files: they are replaced, by DHCP for one, and a rule for a
- * file ends with it. Whom that leaves out is up to the files' modes: it is an ordinary user who reads. */
+/* What look-ups and TLS read, when they are needed and not before. All of /etc and not its few files: they are replaced, by DHCP
+ * for one, and a rule for a file ends with it. Whom that leaves out is up to the files' modes: it is an ordinary user who reads. */
 static const char *const network_readable[] = {
 	"/etc",
 	"/run/systemd/resolve", /* where links in /etc lead */

@@ -1,8 +1,9 @@
 /* The cage: what a sampler is left with once its rings are open, and on record.
  *
- * sandbox/privilege.h gives up capabilities and user, resource_limits.h limits memory, files and descriptors, landlock.h (or, where the kernel
- * lacks that, read_only.h) shuts the file system but for one folder, confine.h the system calls; this is the one place that does all of it, checks what the kernel says came of it, and logs that. Where a kernel
- * cannot do a part the sampler does not run, unless the operator said so: nobody is to rely on a cage that is not there.
+ * sandbox/privilege.h gives up capabilities and user, resource_limits.h limits memory, files and descriptors, landlock.h (or, where
+ * the kernel lacks that, read_only.h) shuts the file system but for one folder, confine.h the system calls; this is the one place
+ * that does all of it, checks what the kernel says came of it, and logs that. Where a kernel cannot do a part the sampler does not
+ * run, unless the operator said so: nobody is to rely on a cage that is not there.
  */
 #pragma once
 
@@ -31,6 +32,7 @@ struct cage_plan {
 	bool may_be_open; /* EDGECAP_UNCONFINED: go on where files or system calls cannot be shut */
 };
 
-/* Enter, for good; while there is only one thread. Returns 0, or as read_only_enter, privilege_drop, resource_limits_set, landlock_restrict and
- * confine_process, or EC_ENOTFOUND with what the kernel lacks and the setting that goes on without; then the process must end. */
+/* Enter, for good; while there is only one thread. Returns 0, or as read_only_enter, privilege_drop, resource_limits_set,
+ * landlock_restrict and confine_process, or EC_ENOTFOUND with what the kernel lacks and the setting that goes on without; then the
+ * process must end. */
 int cage_enter(const struct cage_plan *plan, struct error *err) EC_MUST_CHECK;

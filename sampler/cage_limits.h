@@ -15,6 +15,7 @@ struct cage_limits_settings {
 	uint32_t streams, jobs_max;
 };
 
-/* The limits, to be set now. Returns 0, EC_EIO, or EC_EINVAL (EDGECAP_MEMORY_MAX is less than what it takes to start; the text says how much that is). */
+/* The limits, to be set now. Returns 0, EC_EIO, or EC_EINVAL (EDGECAP_MEMORY_MAX is less than what it takes to start; the text says
+ * how much that is). */
 int cage_limits_make(const struct cage_limits_settings *s, struct resource_limits *ret,
 		     struct error *err) EC_MUST_CHECK;

@@ -1,9 +1,10 @@
 /* Confinement: the few system calls that a running sampler makes (sandbox/syscall_filter.h).
  *
- * Any other call kills: the sampler parses hostile packets, and whoever took it over should find no way to run a program, to look into another
- * process, to make memory executable or to reach the kernel's rarer parts. Each rule says why it is there. The list was measured (strace, Debian 12's
- * libraries on x86_64: idle, capture, full captures, uploads, TLS, name look-ups, a full spool, interfaces that go away, restarts, --jobs, --read); what
- * is not made there but by reasoning can be (aarch64, a clock that the vDSO cannot read, many threads) says so.
+ * Any other call kills: the sampler parses hostile packets, and whoever took it over should find no way to run a program, to look
+ * into another process, to make memory executable or to reach the kernel's rarer parts. Each rule says why it is there. The list
+ * was measured (strace, Debian 12's libraries on x86_64: idle, capture, full captures, uploads, TLS, name look-ups, a full spool,
+ * interfaces that go away, restarts, --jobs, --read); what is not made there but by reasoning can be (aarch64, a clock that the
+ * vDSO cannot read, many threads) says so.
  * Not a policy on files: that is Landlock's, and the user's.
  */
 #pragma once

@@ -6,8 +6,8 @@
  * + jobs: MEMORY_JOB_BYTES for each stream of EDGECAP_JOBS_MAX jobs
  * + MEMORY_OTHER_BYTES: the conversation, TLS, what malloc keeps
  *
- * Rings are the kernel's memory, shared, and not in it. Beyond the limit an allocation fails, which is an answer everywhere: a job is refused, a chunk is
- * counted as dropped, a request is tried again.
+ * Rings are the kernel's memory, shared, and not in it. Beyond the limit an allocation fails, which is an answer everywhere: a job
+ * is refused, a chunk is counted as dropped, a request is tried again.
  */
 #pragma once
 

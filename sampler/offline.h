@@ -3,11 +3,12 @@
  * What it is: `edgecap-sampler --read FILE --jobs JOBS --out DIR`, for tests, benchmarks and post-mortems. Needs no privilege, no
  * API. Time is the packets': windows begin with the first packet of the file. The file may be pcap or pcapng,
  * whatever libpcap reads, with Ethernet, raw IP or Linux cooked packets.
- * The file is somebody else's: it is opened, then the process is caged, if so asked (cage.h, staying who it is), and only then a byte of it is read.
+ * The file is somebody else's: it is opened, then the process is caged, if so asked (cage.h, staying who it is), and only then a
+ * byte of it is read.
  * What it is not: no kernel filter, no ring: accepted = delivered = packets of the file.
  *
- * Writes DIR/<pcap_id>.pcapng for each job, replacing what was there. Each chunk's packets are in time order, chunks follow the file. Memory
- * is bounded whatever the file's size. One thread.
+ * Writes DIR/<pcap_id>.pcapng for each job, replacing what was there. Each chunk's packets are in time order, chunks follow the
+ * file. Memory is bounded whatever the file's size. One thread.
  */
 #pragma once
 

@@ -1,7 +1,8 @@
 /* The file that the sampler's token comes from, so that a new token is taken without a restart.
  *
- * The file's directory is opened while there are privileges; what is read later is read by the ordinary user that the sampler has become, and
- * only by name in that directory. So the file may be replaced (rename(2)), and must be readable by EDGECAP_USER. Loop thread only.
+ * The file's directory is opened while there are privileges; what is read later is read by the ordinary user that the sampler has
+ * become, and only by name in that directory. So the file may be replaced (rename(2)), and must be readable by EDGECAP_USER. Loop
+ * thread only.
  */
 #pragma once
 

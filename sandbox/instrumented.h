@@ -1,5 +1,5 @@
-/* Is this build instrumented (a sanitizer, gcov)? Such a program makes system calls and writes files of its own, when it likes, and reserves more address
- * space than any limit allows: a sandbox would kill it for what is not ours. It is built for tests only. */
+/* Is this build instrumented (a sanitizer, gcov)? Such a program makes system calls and writes files of its own, when it likes, and
+ * reserves more address space than any limit allows: a sandbox would kill it for what is not ours. It is built for tests only. */
 #pragma once
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(EDGECAP_COVERAGE)

@@ -1,9 +1,9 @@
 /* Privileges: given up for good once the rings are open (design section 7).
  *
- * Afterwards the process is not user 0 (unless the plan is to stay that), has no supplementary groups, no capability in any set (effective, permitted, inheritable,
- * ambient, bounding), no_new_privs, and is not dumpable, so that no other process of its user can attach to it. Nothing here
- * trusts its own calls: privilege_check reads the kernel's account of every thread, and the program refuses to run when
- * that disagrees.
+ * Afterwards the process is not user 0 (unless the plan is to stay that), has no supplementary groups, no capability in any set
+ * (effective, permitted, inheritable, ambient, bounding), no_new_privs, and is not dumpable, so that no other process of its user
+ * can attach to it. Nothing here trusts its own calls: privilege_check reads the kernel's account of every thread, and the program
+ * refuses to run when that disagrees.
  *
  * Capabilities belong to threads: privilege_drop is called while the process has only one.
  */
@@ -36,9 +36,9 @@ int privilege_plan_make(const char *user, struct privilege_plan *ret,
 /* The plan of staying who we are, be it user 0. Cannot fail. */
 void privilege_plan_keep(struct privilege_plan *ret);
 
-/* Become the plan's user now and keep, until privilege_drop, only what binding to ports below 1,024 and emptying the bounding set need: for who opens files
- * as that user first. Nothing to do when the plan changes no user; else the plan for privilege_drop is that of privilege_plan_keep. While there is only one thread.
- * Returns 0, or EC_EPERM, and then the process must end. */
+/* Become the plan's user now and keep, until privilege_drop, only what binding to ports below 1,024 and emptying the bounding set
+ * need: for who opens files as that user first. Nothing to do when the plan changes no user; else the plan for privilege_drop is
+ * that of privilege_plan_keep. While there is only one thread. Returns 0, or EC_EPERM, and then the process must end. */
 int privilege_become(const struct privilege_plan *plan, struct error *err) EC_MUST_CHECK;
 
 /* Carry the plan out, then check (privilege_check). There is no way back: on failure the process must end.

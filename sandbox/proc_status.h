@@ -7,7 +7,8 @@
 
 enum { PROC_STATUS_BYTES = 16 * 1024 };
 
-/* Read the text from an open status file, from its beginning, as it is now. dst: PROC_STATUS_BYTES. *ret: within dst. Returns 0, or EC_EIO with errno's text. */
+/* Read the text from an open status file, from its beginning, as it is now. dst: PROC_STATUS_BYTES. *ret: within dst. Returns 0, or
+ * EC_EIO with errno's text. */
 int proc_status_read(int fd, uint8_t *dst, struct bytes *ret, struct error *err) EC_MUST_CHECK;
 
 /* The rest of the line that begins with name, without blanks around it; p is NULL when there is none. Pure. name: "VmData:". */

@@ -1,8 +1,8 @@
 /* System calls: from a table of what is allowed to a seccomp filter (seccomp(2)) that kills for everything else.
  *
- * What it is: the compiler of the tables and the one call that installs the result. What is in a table is its program's business. A call that no rule
- * allows, and any call of another architecture (x32 and 32 bits on x86), ends the whole process by SIGSYS; the kernel logs that by itself (audit type
- * 1326). A rule can also answer with an error, for what libraries try on the chance.
+ * What it is: the compiler of the tables and the one call that installs the result. What is in a table is its program's business. A
+ * call that no rule allows, and any call of another architecture (x32 and 32 bits on x86), ends the whole process by SIGSYS; the
+ * kernel logs that by itself (audit type 1326). A rule can also answer with an error, for what libraries try on the chance.
  * Pointers cannot be followed: rules look at numbers only.
  */
 #pragma once
@@ -48,6 +48,7 @@ void syscall_filter_end(struct syscall_filter *f, bool rest_is_made);
 /* Is there a filter for this build: a processor that is known, and no instrumentation (instrumented.h)? */
 bool syscall_filter_is_built(void);
 
-/* Install a filter that has ended, for all threads of this process and all that they will make; no_new_privs must be set (privilege.h). There is no way
- * back. Returns 0; EC_ENOTFOUND where it cannot be done (a kernel without seccomp's filters, or a build without, see above); or EC_EPERM with a reason. */
+/* Install a filter that has ended, for all threads of this process and all that they will make; no_new_privs must be set
+ * (privilege.h). There is no way back. Returns 0; EC_ENOTFOUND where it cannot be done (a kernel without seccomp's filters, or a
+ * build without, see above); or EC_EPERM with a reason. */
 int syscall_filter_install(const struct syscall_filter *f, struct error *err) EC_MUST_CHECK;

@@ -1,7 +1,7 @@
 /* Multipart uploads that nobody has ended, page by page, for whoever gives them up.
  *
- * The caller asks for a page, deals with one upload of it after the other, and asks for the next page while there are more. Memory: one page.
- * Loop thread only.
+ * The caller asks for a page, deals with one upload of it after the other, and asks for the next page while there are more. Memory:
+ * one page. Loop thread only.
  */
 #pragma once
 

@@ -10,8 +10,8 @@
  * Buffers are borrowed until the callback. Nothing here logs.
  * EDGECAP_STORAGE names the driver: file:///absolute/directory, or s3://bucket/prefix?... (storage/s3_place.h).
  *
- * On S3 an operation that meets a server that is away, busy or silent is tried again for half a minute before it fails with EC_EUNAVAILABLE.
- * Where S3 cannot give what a directory does, the function says so.
+ * On S3 an operation that meets a server that is away, busy or silent is tried again for half a minute before it fails with
+ * EC_EUNAVAILABLE. Where S3 cannot give what a directory does, the function says so.
  */
 #pragma once
 
@@ -46,8 +46,8 @@ struct store_config {
 };
 
 /* Open. loop: borrowed for the life of the store. The directory is made when its parent exists; it
- * must be writable. An S3 server is not asked anything (see store_check). Returns 0, or EC_EINVAL (the URL: which part is wrong) / EC_EIO with a reason.
- * Close with store_close. */
+ * must be writable. An S3 server is not asked anything (see store_check). Returns 0, or EC_EINVAL (the URL: which part is wrong) /
+ * EC_EIO with a reason. Close with store_close. */
 int store_open(uv_loop_t *loop, const struct store_config *config, struct store **ret,
 	       struct error *err) EC_MUST_CHECK;
 
@@ -171,10 +171,10 @@ void store_delete(struct store *store, const char *const *keys, size_t count, st
 void store_sweep(struct store *store, uint64_t age_s, store_done_cb cb, void *arg);
 
 /* Remove all unfinished writes of exactly this key, whatever their age: what a killed process left behind under a key that has one
- * writer at a time. The parts that an open writer of this key has stored go as well, and its commit then fails. An object of this key stays. None
- * is no error. On S3, what the killed process sent in its last moment can still arrive after this. EC_ECANCELED: the store was closed meanwhile, some
- * may be left. key: copied; one that ends in '/' stands for all keys in this folder (and is at most STORE_FOLDER_KEY_MAX, as they
- * are; longer ones may be left). */
+ * writer at a time. The parts that an open writer of this key has stored go as well, and its commit then fails. An object of this
+ * key stays. None is no error. On S3, what the killed process sent in its last moment can still arrive after this. EC_ECANCELED:
+ * the store was closed meanwhile, some may be left. key: copied; one that ends in '/' stands for all keys in this folder (and is at
+ * most STORE_FOLDER_KEY_MAX, as they are; longer ones may be left). */
 void store_give_up(struct store *store, const char *key, store_done_cb cb, void *arg);
 
 /* --- signed uploads --- */
