@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/end_signals.h"
+#include "base/fd.h"
 #include "base/id_map.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -76,20 +77,6 @@ static void on_signal(uv_poll_t *handle, int status, int events)
 		jobs_stop(l);
 }
 
-static int write_all(int fd, struct bytes b)
-{
-	while (b.n > 0) {
-		ssize_t n = write(fd, b.p, b.n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return EC_EIO;
-		b.p += n;
-		b.n -= (size_t)n;
-	}
-	return 0;
-}
-
 static void on_chunk(void *arg, const struct engine_chunk *chunk)
 {
 	struct local *l = arg;
@@ -98,7 +85,7 @@ static void on_chunk(void *arg, const struct engine_chunk *chunk)
 
 	if (l->failure.code != 0) {
 		engine_chunk_dropped(l->engine, chunk);
-	} else if (write_all(f->fd, chunk->data) < 0) {
+	} else if (fd_write_all(f->fd, chunk->data) < 0) {
 		(void)error_set_errno(&err, EC_EIO, errno, "%s/%s.pcapng: cannot write",
 				      l->settings->out_dir, chunk->pcap.hex);
 		engine_chunk_dropped(l->engine, chunk);

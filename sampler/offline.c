@@ -10,6 +10,7 @@
 #include <pcap/pcap.h>
 
 #include "base/digest.h"
+#include "base/fd.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "packet/sync_message.h"
@@ -59,20 +60,6 @@ static int path_of(const struct run *r, const struct output *o, char dst[PATH_MA
 	return n < PATH_MAX ? 0 : EC_ELIMIT;
 }
 
-static int write_all(int fd, struct bytes b)
-{
-	while (b.n > 0) {
-		ssize_t n = write(fd, b.p, b.n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return EC_EIO;
-		b.p += n;
-		b.n -= (size_t)n;
-	}
-	return 0;
-}
-
 /* Append to a job's file, its head first when it is new. Not kept open: there may be more jobs than descriptors. */
 static int output_append(struct run *r, struct output *o, struct bytes b, struct error *err)
 {
@@ -86,9 +73,9 @@ static int output_append(struct run *r, struct output *o, struct bytes b, struct
 	if (fd < 0)
 		return error_set_errno(err, EC_EIO, errno, "cannot open %s", path);
 	if (!o->begun)
-		rc = write_all(fd, buf_bytes(&o->job->writer.head));
+		rc = fd_write_all(fd, buf_bytes(&o->job->writer.head));
 	if (rc == 0)
-		rc = write_all(fd, b);
+		rc = fd_write_all(fd, b);
 	if (rc < 0)
 		return error_set_errno(err, rc, errno, "cannot write %s", path);
 	o->begun = true;

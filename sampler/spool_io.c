@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+
 enum {
 	PATH_BYTES = ID_HEX_LEN + 1 + 256 + 1,
 	DIR_MODE = 0700,
@@ -85,20 +87,6 @@ static int fail(struct error *err, int saved, const char *what, const char *path
 	return error_set_errno(err, code, saved, "cannot %s %s in the spool", what, path);
 }
 
-static int write_all(int fd, struct bytes data)
-{
-	while (data.n > 0) {
-		ssize_t n = write(fd, data.p, data.n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno;
-		data.p += n;
-		data.n -= (size_t)n;
-	}
-	return 0;
-}
-
 /* Write under the name "new.tmp", then give it its own. */
 static int file_write(int dir, const struct id *pcap, const char *name, struct bytes data,
 		      struct error *err)
@@ -111,7 +99,7 @@ static int file_write(int dir, const struct id *pcap, const char *name, struct b
 			FILE_MODE);
 	if (fd < 0)
 		return fail(err, errno, "create", temporary);
-	int failed = write_all(fd, data);
+	int failed = fd_write_all(fd, data) < 0 ? errno : 0;
 	if (close(fd) < 0 && !failed) /* network and quota file systems say it here */
 		failed = errno;
 	if (!failed && renameat(dir, temporary, dir, path) < 0)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/digest.h"
+#include "base/fd.h"
 #include "base/id.h"
 #include "storage/store.h"
 
@@ -122,16 +123,7 @@ int file_tree_temp_new(struct file_tree *tree, const char *key, char *name, int 
 
 int file_tree_write(int fd, struct bytes data, const char *key, struct error *err)
 {
-	while (data.n > 0) {
-		ssize_t n = write(fd, data.p, data.n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return fail_write(err, errno, "write", key);
-		data.p += n;
-		data.n -= (size_t)n;
-	}
-	return 0;
+	return fd_write_all(fd, data) < 0 ? fail_write(err, errno, "write", key) : 0;
 }
 
 void file_tree_temp_remove(struct file_tree *tree, const char *name)
