@@ -2,9 +2,7 @@
 
 #include <stdlib.h>
 
-#include "packet/flow.h"
-#include "sampler/capture.h"
-#include "tests/support/packet_builder.h"
+#include "tests/support/capture_jobs.h"
 #include "tests/support/unit.h"
 
 enum { LIMIT = 100000, POOL_BYTES = 8 * 1024 * 1024, RING_BYTES = 1024 * 1024 };
@@ -70,44 +68,6 @@ static void on_message(void *arg, struct message *m)
 		chunk_pool_give(arg, m);
 }
 
-static struct capture_job *job_make(struct capture *c, const struct filter *filter)
-{
-	static const struct scope all = {.unrestricted = true};
-	struct capture_job_settings s = {
-		.filter = filter,
-		.scope = &all,
-		.snaplen_bytes = 160,
-		.end_ns = INT64_MAX,
-		.chunk = {.interface = {.link_type = LINK_RAW, .snaplen_bytes = 160},
-			  .chunk_bytes = 65536},
-	};
-	struct capture_job *j = capture_job_new(&s);
-	struct capture_command command = {.kind = COMMAND_INSERT, .job = j};
-
-	assert_non_null(j);
-	capture_command(c, &command);
-	return j;
-}
-
-static void job_end(struct capture *c, struct capture_job *j)
-{
-	struct capture_command command = {.kind = COMMAND_FINISH, .job = j};
-
-	capture_command(c, &command);
-	capture_tick(c, 1);
-	assert_int_equal(j->counts.captured + j->counts.dropped_spool, j->counts.selected);
-	capture_job_free(j);
-}
-
-static void send(struct capture *c, int64_t ts_ns, unsigned destination_port)
-{
-	struct packet_builder b = {0};
-
-	put_ipv4(&b, 17, 8);
-	put_ports(&b, 1000, destination_port);
-	capture_packet(c, ts_ns, (uint32_t)b.n, packet_bytes(&b));
-}
-
 /* A job that matches everything, and one that wants a packet in ten. ring_bytes 0: no ring. Returns how many of its packets the first one lost. */
 static uint64_t lost_beside(uint64_t ring_bytes, unsigned packets_a_turn)
 {
@@ -123,7 +83,7 @@ static uint64_t lost_beside(uint64_t ring_bytes, unsigned packets_a_turn)
 		capture_set_ring(c, ring_bytes);
 	struct capture_job *heavy = job_make(c, &every), *light = job_make(c, &port);
 	for (unsigned i = 1; i <= 50000; i++) {
-		send(c, i, i % 10 ? 80 : 7);
+		send_packet(c, i, i % 10 ? 80 : 7);
 		if (i % packets_a_turn == 0)
 			capture_caught_up(c);
 	}

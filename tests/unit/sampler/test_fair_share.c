@@ -2,9 +2,7 @@
 
 #include <stdlib.h>
 
-#include "packet/flow.h"
-#include "sampler/capture.h"
-#include "tests/support/packet_builder.h"
+#include "tests/support/capture_jobs.h"
 #include "tests/support/unit.h"
 
 static void test_rule(void **state)
@@ -36,44 +34,6 @@ static void on_message(void *arg, struct message *m)
 		*packets += ((struct chunk *)(void *)m)->packets;
 }
 
-static struct capture_job *job_make(struct capture *c, const struct filter *filter)
-{
-	static const struct scope all = {.unrestricted = true};
-	struct capture_job_settings s = {
-		.filter = filter,
-		.scope = &all,
-		.snaplen_bytes = 160,
-		.end_ns = INT64_MAX,
-		.chunk = {.interface = {.link_type = LINK_RAW, .snaplen_bytes = 160},
-			  .chunk_bytes = 65536},
-	};
-	struct capture_job *j = capture_job_new(&s);
-	struct capture_command command = {.kind = COMMAND_INSERT, .job = j};
-
-	assert_non_null(j);
-	capture_command(c, &command);
-	return j;
-}
-
-static void job_end(struct capture *c, struct capture_job *j)
-{
-	struct capture_command command = {.kind = COMMAND_FINISH, .job = j};
-
-	capture_command(c, &command);
-	capture_tick(c, 1);
-	assert_int_equal(j->counts.captured + j->counts.dropped_spool, j->counts.selected);
-	capture_job_free(j);
-}
-
-static void send(struct capture *c, int64_t ts_ns, unsigned destination_port)
-{
-	struct packet_builder b = {0};
-
-	put_ipv4(&b, 17, 8);
-	put_ports(&b, 1000, destination_port);
-	capture_packet(c, ts_ns, (uint32_t)b.n, packet_bytes(&b));
-}
-
 /* One job matches everything and has taken all that it can get: another that comes later has every packet of its own. */
 static void test_one_job_takes_all(void **state)
 {
@@ -90,13 +50,13 @@ static void test_one_job_takes_all(void **state)
 	capture_set_emit(c, on_message, &packets);
 	struct capture_job *heavy = job_make(c, &every);
 	while (heavy->counts.dropped_spool < 10000)
-		send(c, ++now_ns, 80);
+		send_packet(c, ++now_ns, 80);
 	assert_true(chunk_pool_used_bytes(pool) >= POOL_BYTES / 4 * 3);
 	captured = heavy->counts.captured;
 	struct capture_job *light = job_make(c, &port);
 	for (int i = 0; i < 2000; i++) {
-		send(c, ++now_ns, 80);
-		send(c, ++now_ns, 7);
+		send_packet(c, ++now_ns, 80);
+		send_packet(c, ++now_ns, 7);
 	}
 	assert_int_equal(light->counts.captured, 2000);
 	assert_int_equal(light->counts.dropped_spool, 0);
