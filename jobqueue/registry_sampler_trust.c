@@ -119,51 +119,39 @@ int registry_sampler_revoke_old(struct registry *r, const char *text, struct id 
 	return 0;
 }
 
-/* The end of a change of the sampler that is locked: its statement, with parameters of which the first is the id. */
-static int sampler_update(struct registry *r, const char *sql, size_t count,
-			  const char *const *params, struct error *err)
+/* Find a sampler and change it. sql: $1 is its id; $2 is value, unless that is NULL. */
+static int sampler_change(struct registry *r, const char *text, const char *sql, const char *value,
+			  struct id *ret_id, struct error *err)
 {
-	int code = pg_sync_query(r->conn, sql, count, params, NULL, err);
+	struct id id = {0};
+	const char *const params[] = {id.hex, value};
+	int code = registry_begin(r, err);
 
-	return code < 0 ? code : registry_notify(r, "sampler", err);
+	if (code < 0)
+		return code;
+	code = sampler_lock(r, text, &id, err);
+	if (code == 0)
+		code = pg_sync_query(r->conn, sql, value ? 2 : 1, params, NULL, err);
+	if (code == 0)
+		code = registry_notify(r, "sampler", err);
+	code = registry_end(r, code, err);
+	if (code == 0)
+		*ret_id = id;
+	return code;
 }
 
 int registry_sampler_disable(struct registry *r, const char *text, bool disabled, struct id *ret_id,
 			     struct error *err)
 {
-	struct id id = {0};
-	const char *const params[] = {id.hex, disabled ? "false" : "true"};
-	int code = registry_begin(r, err);
-
-	if (code < 0)
-		return code;
-	code = sampler_lock(r, text, &id, err);
-	if (code == 0)
-		code = sampler_update(
-			r, "UPDATE samplers SET enabled = $2::boolean WHERE id = $1::uuid",
-			ARRAY_LEN(params), params, err);
-	code = registry_end(r, code, err);
-	if (code == 0)
-		*ret_id = id;
-	return code;
+	return sampler_change(r, text,
+			      "UPDATE samplers SET enabled = $2::boolean WHERE id = $1::uuid",
+			      disabled ? "false" : "true", ret_id, err);
 }
 
 int registry_sampler_trust(struct registry *r, const char *text, struct id *ret_id,
 			   struct error *err)
 {
-	struct id id = {0};
-	const char *const params[] = {id.hex};
-	int code = registry_begin(r, err);
-
-	if (code < 0)
-		return code;
-	code = sampler_lock(r, text, &id, err);
-	if (code == 0)
-		code = sampler_update(
-			r, "UPDATE samplers SET miscounted_at = NULL WHERE id = $1::uuid",
-			ARRAY_LEN(params), params, err);
-	code = registry_end(r, code, err);
-	if (code == 0)
-		*ret_id = id;
-	return code;
+	return sampler_change(r, text,
+			      "UPDATE samplers SET miscounted_at = NULL WHERE id = $1::uuid", NULL,
+			      ret_id, err);
 }
