@@ -25,7 +25,7 @@ def run(*args, url=OPERATOR, **env):
     clean = {k: v for k, v in os.environ.items() if not k.startswith("EDGECAP_")}
     if url:
         clean["EDGECAP_DATABASE_URL"] = url
-    done = subprocess.run([ADMIN, *args], capture_output=True, text=True, env={**clean, **env}, timeout=60)
+    done = subprocess.run([ADMIN, *args], capture_output=True, text=True, env={**clean, **env}, timeout=240)
     assert "Sanitizer" not in done.stderr, done.stderr
     return done
 
@@ -34,7 +34,7 @@ def sql(statement):
     """As superuser, past the row-level policies."""
     done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", SOCKET, "-U", "postgres", "-d", "edgecap",
                            "-c", statement],
-                          capture_output=True, text=True, timeout=60)
+                          capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
