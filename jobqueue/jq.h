@@ -81,7 +81,7 @@ struct jq_listener;
  *   "edgecap_job"       "<account> <pcap>": submitted, stopped, or its budget is reached
  *   "edgecap_ready"     "<account> <pcap>": may be assembled
  *   "edgecap_garbage"   "<account> <pcap>": a tenant wants it deleted
- *   "edgecap_registry"  "sampler" or "account": an operator changed something
+ *   "edgecap_registry"  "sampler <id>" or "account": an operator changed something
  *   NULL                (re)connected: notifications may have been missed, re-read state */
 typedef void (*jq_notify_cb)(void *arg, const char *channel, const char *payload);
 

@@ -65,12 +65,25 @@ int registry_query(struct registry *r, const char *sql, size_t count, const char
 	return code;
 }
 
-int registry_notify(struct registry *r, const char *what, struct error *err)
+static int notify(struct registry *r, const char *payload, struct error *err)
 {
-	const char *const params[] = {what};
+	const char *const params[] = {payload};
 
 	return pg_sync_query(r->conn, "SELECT pg_notify('edgecap_registry', $1)", 1, params, NULL,
 			     err);
+}
+
+int registry_notify_account(struct registry *r, struct error *err)
+{
+	return notify(r, "account", err);
+}
+
+int registry_notify_sampler(struct registry *r, const struct id *sampler, struct error *err)
+{
+	char payload[sizeof("sampler ") + ID_HEX_LEN];
+
+	(void)snprintf(payload, sizeof(payload), "sampler %s", sampler->hex);
+	return notify(r, payload, err);
 }
 
 int registry_account_lock(struct registry *r, const struct id *account, struct error *err)

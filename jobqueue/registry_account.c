@@ -171,7 +171,7 @@ int registry_account_create(struct registry *r, const struct registry_account *a
 	if (code == 0)
 		code = audit_create(r, account, &id, err);
 	if (code == 0)
-		code = registry_notify(r, "account", err);
+		code = registry_notify_account(r, err);
 	code = registry_end(r, code, err);
 	if (code == 0)
 		*ret_id = id;
@@ -312,7 +312,7 @@ int registry_account_disable(struct registry *r, const struct id *account, bool 
 						 NULL, NULL},
 			err);
 	if (code == 0)
-		code = registry_notify(r, "account", err);
+		code = registry_notify_account(r, err);
 	return registry_end(r, code, err);
 }
 
@@ -410,7 +410,7 @@ int registry_account_set(struct registry *r, const struct id *account,
 	if (code == 0)
 		code = audit_set(r, account, limits, err);
 	if (code == 0)
-		code = registry_notify(r, "account", err);
+		code = registry_notify_account(r, err);
 	code = registry_end(r, code, err);
 	if (code == 0)
 		*ret = changed;
@@ -460,7 +460,7 @@ static int run_change(struct registry *r, const struct prefix_change *change,
 		code = registry_audit_prefixes(r, account, change->action, prefixes->items,
 					       prefixes->count, err);
 	if (code == 0)
-		code = registry_notify(r, "account", err);
+		code = registry_notify_account(r, err);
 	code = registry_end(r, code, err);
 	if (code == 0)
 		*ret_changed = changed;

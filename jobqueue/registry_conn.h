@@ -22,8 +22,12 @@ int registry_end(struct registry *r, int code, struct error *err) EC_MUST_CHECK;
 int registry_query(struct registry *r, const char *sql, size_t count, const char *const *params,
 		   PGresult **ret, struct error *err) EC_MUST_CHECK;
 
-/* NOTIFY edgecap_registry with "account" or "sampler", in the transaction that is open. Returns 0 or a code. */
-int registry_notify(struct registry *r, const char *what, struct error *err) EC_MUST_CHECK;
+/* NOTIFY edgecap_registry with "account", in the transaction that is open. Returns 0 or a code. */
+int registry_notify_account(struct registry *r, struct error *err) EC_MUST_CHECK;
+
+/* The same with "sampler <id>". */
+int registry_notify_sampler(struct registry *r, const struct id *sampler,
+			    struct error *err) EC_MUST_CHECK;
 
 /* Lock the account's row. Returns 0, EC_ENOTFOUND, or a code as pg_sync_query. */
 int registry_account_lock(struct registry *r, const struct id *account,

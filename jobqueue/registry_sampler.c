@@ -35,7 +35,7 @@ static int sampler_create(struct registry *r, const char *name, const char *colo
 				 4, params, &res, err);
 	if (code == 0 && PQntuples(res) == 0)
 		return error_set(err, EC_ECONFLICT, "there is a sampler \"%s\" already", name);
-	return code < 0 ? code : registry_notify(r, "sampler", err);
+	return code < 0 ? code : registry_notify_sampler(r, id, err);
 }
 
 int registry_sampler_create(struct registry *r, const char *name, const char *colo,

@@ -51,7 +51,7 @@ static int token_replace(struct registry *r, const struct id *id, uint32_t overl
 				 "%d replaced tokens of this sampler are still good: refuse them "
 				 "first (--revoke-old)",
 				 LIMIT_SAMPLER_OLD_TOKENS);
-	return code < 0 ? code : registry_notify(r, "sampler", err);
+	return code < 0 ? code : registry_notify_sampler(r, id, err);
 }
 
 /* Forget the replaced tokens of a sampler. *ret_good: how many of them were still good. */
@@ -110,7 +110,7 @@ int registry_sampler_revoke_old(struct registry *r, const char *text, struct id 
 	if (code == 0)
 		code = old_tokens_remove(r, &id, &revoked, err);
 	if (code == 0)
-		code = registry_notify(r, "sampler", err);
+		code = registry_notify_sampler(r, &id, err);
 	code = registry_end(r, code, err);
 	if (code < 0)
 		return code;
@@ -133,7 +133,7 @@ static int sampler_change(struct registry *r, const char *text, const char *sql,
 	if (code == 0)
 		code = pg_sync_query(r->conn, sql, value ? 2 : 1, params, NULL, err);
 	if (code == 0)
-		code = registry_notify(r, "sampler", err);
+		code = registry_notify_sampler(r, &id, err);
 	code = registry_end(r, code, err);
 	if (code == 0)
 		*ret_id = id;

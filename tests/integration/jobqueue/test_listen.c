@@ -119,11 +119,11 @@ static void test_operator_changes_are_told(void **state)
 	listen_up(k, &h);
 	struct id account = kit_account(k, 0, 100, "192.0.2.0/24");
 	assert_heard(k, &h, "account");
-	(void)kit_sampler(k, "ord01");
-	assert_heard(k, &h, "sampler");
+	struct id sampler = kit_sampler(k, "ord01");
+	assert_heard(k, &h, arena_printf(&k->arena, "sampler %s", sampler.hex));
 	const char *name = kit_sql_text(k, "SELECT name FROM samplers LIMIT 1");
 	assert_int_equal(registry_sampler_disable(k->registry, name, true, &id, NULL), 0);
-	assert_heard(k, &h, "sampler");
+	assert_heard(k, &h, arena_printf(&k->arena, "sampler %s", id.hex));
 	struct registry_account seen = {.prefix_count = 0};
 	uint32_t max = 7;
 	assert_int_equal(registry_account_set(k->registry, &account,
