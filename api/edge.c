@@ -34,10 +34,13 @@ static void on_unloaded(void *arg)
 	edge_queue_kick(e->queue);
 }
 
-static void on_registry_changed(void *arg)
+/* Its token may be void, or replaced: who held it comes again and is asked anew. */
+static void on_sampler_changed(void *arg, const struct id *sampler)
 {
 	struct edge *e = arg;
 	edge_auth_flush(e->auth);
+	if (e->sync)
+		edge_sync_release(e->sync, sampler);
 }
 
 /* The board goes on after the conversations are closed, for the last flush: then there is nobody to wake. */
@@ -95,7 +98,7 @@ int edge_open(const struct edge_config *config, struct edge **ret, struct error 
 			.board = e->board,
 			.jq = config->jq,
 			.replica = id_new_v7(clock_wall_now_us()),
-			.registry_changed = on_registry_changed,
+			.sampler_changed = on_sampler_changed,
 			.arg = e,
 		};
 		rc = edge_queue_open(&queue, &e->queue, err);

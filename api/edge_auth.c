@@ -145,13 +145,19 @@ static void on_sampler(void *arg, const struct error *err, const struct jq_sampl
 	struct lookup *l = arg;
 	struct edge_auth *a = l->auth;
 	enum login_result result = api_auth_result(err);
+	if (sampler && !a->closed && l->generation != a->generation) {
+		/* a sampler was changed meanwhile, and this may be the answer from before */
+		l->generation = a->generation;
+		jq_auth_sampler(a->jq, &l->token, on_sampler, l);
+		return;
+	}
 	login_gate_report(a->logins, &l->ticket, result, l->now_ms);
 	if (a->closed) {
 		turn_away(l, LOGIN_AWAY, 0, NULL);
 	} else if (sampler) {
 		if (sampler->old_token)
 			a->old_tokens++;
-		else if (l->generation == a->generation)
+		else
 			entry_remember(l, sampler);
 		finish(l, sampler, NULL);
 	} else if (result == LOGIN_WAS_WRONG) {

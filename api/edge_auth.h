@@ -1,8 +1,8 @@
 /* Which sampler is asking: its bearer token, looked up in the database and remembered for a while.
  *
  * Samplers sync every few seconds: without the memory each sync of each host would be a query. An entry lives
- * EDGE_AUTH_TTL_MS and the memory is emptied when an operator changes a sampler (edgecap_registry), so a disabled sampler is
- * out at once where notifications arrive and after the TTL where they do not. Only tokens that were right are remembered, and of
+ * EDGE_AUTH_TTL_MS and the memory is emptied when an operator changes a sampler (edgecap_registry), and when notifications may have
+ * been missed, so a disabled sampler is out at once where notifications arrive, and while they do not, after the TTL. Only tokens that were right are remembered, and of
  * these none that was replaced: such a one is looked up each time, so it is out when its time is over.
  */
 #pragma once
@@ -55,7 +55,7 @@ typedef void (*edge_auth_cb)(void *arg, struct api_request *r, const struct jq_s
 void edge_auth_request(struct edge_auth *a, struct api_request *r, uint64_t now_ms, edge_auth_cb cb,
 		       void *arg);
 
-/* Forget all, also what is being looked up. */
+/* Forget all. What is being looked up is looked up once more. */
 void edge_auth_flush(struct edge_auth *a);
 
 /* How many requests had a token that was replaced and is good for a while (counter, for /metrics). */

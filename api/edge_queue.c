@@ -119,16 +119,29 @@ static void job_load_begin(struct edge_queue *q, const struct id *account, const
 	jq_edge_load_job(q->config.jq, account, pcap, on_job_loaded, load);
 }
 
+/* "sampler <id>" or "account". What is neither is taken for any sampler. */
+static void registry_changed(struct edge_queue *q, const char *payload)
+{
+	static const char word[] = "sampler ";
+	size_t n = strlen(word);
+	struct id sampler;
+	bool named =
+		strncmp(payload, word, n) == 0 && id_parse(bytes_of(payload + n), &sampler) == 0;
+	if (strcmp(payload, "account") != 0)
+		q->config.sampler_changed(q->config.arg, named ? &sampler : NULL);
+	board_load_all(q->config.board);
+}
+
 static void on_notify(void *arg, const char *channel, const char *payload)
 {
 	struct edge_queue *q = arg;
 	if (!channel) { /* notifications may have been missed */
+		q->config.sampler_changed(q->config.arg, NULL);
 		board_load_all(q->config.board);
 		return;
 	}
 	if (strcmp(channel, "edgecap_registry") == 0) {
-		q->config.registry_changed(q->config.arg);
-		board_load_all(q->config.board);
+		registry_changed(q, payload);
 		return;
 	}
 	struct id account, pcap;

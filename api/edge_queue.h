@@ -19,8 +19,9 @@ struct edge_queue_config {
 	uv_loop_t *loop;
 	struct board *board;
 	struct jq *jq;
-	struct id replica;                   /* this process, for the heartbeat */
-	void (*registry_changed)(void *arg); /* an operator changed samplers or accounts */
+	struct id replica; /* this process, for the heartbeat */
+	/* an operator changed a sampler; NULL: perhaps any, notifications were missed */
+	void (*sampler_changed)(void *arg, const struct id *sampler);
 	void *arg;
 };
 

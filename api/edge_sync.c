@@ -186,6 +186,18 @@ void edge_sync_wake(struct edge_sync *s, const struct id *sampler)
 	EC_ASSERT(uv_timer_start(&s->wake_timer, on_wake_timer, 0, 0) == 0);
 }
 
+void edge_sync_release(struct edge_sync *s, const struct id *sampler)
+{
+	size_t pos = 0;
+	struct poll *p = sampler ? id_map_get(&s->polls, sampler) : NULL;
+	if (p)
+		poll_supersede(p);
+	while (!sampler && (p = id_map_next(&s->polls, &pos))) {
+		poll_supersede(p);
+		pos = 0;
+	}
+}
+
 static void on_request_event(struct api_request *r, enum api_event event, void *arg)
 {
 	struct poll *p = arg;

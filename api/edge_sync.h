@@ -38,6 +38,10 @@ void edge_sync_wake(struct edge_sync *s, const struct id *sampler);
 /* A message of an authenticated sampler; answers r now or later. sampler: borrowed for the call. */
 void edge_sync_take(struct edge_sync *s, struct api_request *r, const struct jq_sampler *sampler);
 
+/* Let go of this sampler's held message (sampler NULL: of all) without telling anything: it comes again, with its token. Not once it
+ * is closed. */
+void edge_sync_release(struct edge_sync *s, const struct id *sampler);
+
 typedef void (*edge_sync_closed_cb)(void *arg);
 
 /* Answer what is held, free, call cb. No message may come afterwards. */

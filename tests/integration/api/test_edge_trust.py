@@ -2,7 +2,9 @@
 
 import json
 import secrets
+import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -247,6 +249,68 @@ def test_a_disabled_sampler_is_refused_at_once(pair, db):
     two.takes()
     db.admin("sampler", "disable", "--name", two.id)
     await_true("it is refused", 2, lambda: refused(two.say()))
+
+
+def held(db, host, account, job, captured):
+    """A message that was taken and waits for news: its answer, in the future."""
+    pool = ThreadPoolExecutor(1)
+    answer = pool.submit(host.say, report(account.id, job, captured=captured), wait_s=30)
+    pool.shutdown(wait=False)
+    await_true("it was taken", 10, lambda: host.part(job)["captured"] == captured)
+    assert not answer.done()
+    return answer
+
+
+@pytest.mark.parametrize("change", [["token", "--overlap", "0s"], ["disable"]])
+def test_a_held_message_ends_with_its_credential(pair, db, api, change):
+    """Who came with a token that is void now is told nothing more: neither of new jobs, nor of the prefixes of old ones."""
+    one, two, account, job = pair
+    two.takes(report(account.id, job, captured=1))
+    answer = held(db, two, account, job, captured=2)
+    db.admin("sampler", change[0], "--name", two.id, *change[1:])
+    result(api.call("POST", account.path(), account, json=body(packet_limit=1000, time_limit=300)))
+    db.admin("prefix", "add", "--account", account.id, "--prefixes", "203.0.113.0/24", "--shared")
+    told = answer.result(timeout=30)
+    assert told is not None and told.status_code == 200, told
+    told = told.json()
+    assert (told["superseded"], len(told["parts"]), len(told.get("scopes", []))) == (True, 0, 0)
+    assert refused(two.say())
+
+
+def test_a_sampler_that_is_disabled_while_it_is_looked_up(pair, db):
+    """The look-up began before, so it finds the sampler good; it is not taken at its word."""
+    one, two, account, job = pair
+    two.takes(report(account.id, job, captured=1))
+    db.admin("sampler", "trust", "--name", two.id)  # replicas forget its token
+    operator = subprocess.Popen(["psql", "-X", "-q", "-h", db.socket, "-U", "postgres", "-d", "edgecap"], stdin=subprocess.PIPE, text=True)
+    operator.stdin.write("BEGIN; LOCK TABLE samplers; UPDATE samplers SET enabled = false WHERE id = '%s';"
+                         "NOTIFY edgecap_registry, 'sampler %s';\n" % (two.id, two.id))
+    operator.stdin.flush()
+    asks = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%auth_sampler%'"
+    locked = "SELECT 1 FROM pg_locks WHERE relation = 'samplers'::regclass AND mode = 'AccessExclusiveLock' AND granted"
+    await_true("it is locked", 10, lambda: db.sql(locked))
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(two.say, report(account.id, job, captured=2), wait_s=30)
+        await_true("it is looked up", 10, lambda: db.sql(asks))
+        operator.communicate("COMMIT;\n")
+        assert refused(answer.result()) or answer.result().json()["superseded"]
+
+
+def test_a_disabled_sampler_that_no_replica_was_told_of(pair, db):
+    """What was changed while a replica could not listen counts when it can again, not when its memory of tokens has ended."""
+    backends = " FROM pg_stat_activity WHERE usename = 'edgecap_api'"
+    one, two, account, job = pair
+    two.takes(report(account.id, job, captured=1))
+    answer = held(db, two, account, job, captured=2)
+    db.sql("ALTER ROLE edgecap_api NOLOGIN")
+    try:
+        db.sql("SELECT pg_terminate_backend(pid)" + backends)
+        db.admin("sampler", "disable", "--name", two.id)
+    finally:
+        db.sql("ALTER ROLE edgecap_api LOGIN")
+    await_true("it listens again", 60, lambda: db.sql("SELECT 1" + backends + " AND query LIKE 'LISTEN%'"))
+    assert answer.result(timeout=30).json()["superseded"]
+    await_true("it is refused", 15, lambda: refused(two.say()))
 
 
 def test_a_token_is_replaced_without_a_gap(pair, db):
