@@ -75,8 +75,9 @@ static int job_new(struct board *b, const struct jq_edge_job *from, struct board
 	return 0;
 }
 
-/* Put a job and its parts at samplers of ours on the board. Parts are only added or moved forward. */
-static int job_take(struct board *b, const struct jq_edge_job *from)
+/* Put a job and its parts at samplers of ours on the board. Parts are only added or moved forward, and a load that began earlier, but
+ * ended later, does not bring an old scope back: whoever was told of a change began a load after it. */
+static int job_take(struct board *b, uint64_t generation, const struct jq_edge_job *from)
 {
 	struct board_job *j = id_map_get(&b->jobs, &from->pcap);
 	if (j && j->ended_us)
@@ -88,8 +89,10 @@ static int job_take(struct board *b, const struct jq_edge_job *from)
 		return 0;
 	}
 	bool rescoped = false;
-	if (rc == 0)
+	if (rc == 0 && generation >= j->scope_generation) {
 		rc = scope_take(j, &from->scope, &rescoped);
+		j->scope_generation = generation;
+	}
 	if (rc)
 		return rc;
 	bool stopped = from->stop && !j->stop;
@@ -142,7 +145,7 @@ int board_loaded(struct board *b, uint64_t generation, const struct id *ids, siz
 {
 	int rc = 0;
 	for (size_t i = 0; i < job_count && rc == 0; i++)
-		rc = job_take(b, &jobs[i]);
+		rc = job_take(b, generation, &jobs[i]);
 	if (rc) {
 		board_load_failed(b, ids, count);
 		return rc;
@@ -186,7 +189,7 @@ int board_job_loaded(struct board *b, uint64_t generation, const struct id *pcap
 	if (job) {
 		for (struct board_part *p = j ? j->parts : NULL; p; p = p->next_in_job)
 			part_retract(p, generation, job, 1);
-		return job_take(b, job);
+		return job_take(b, generation, job);
 	}
 	if (!j)
 		return 0;

@@ -65,6 +65,7 @@ struct board_job {
 	int64_t deadline_us;
 	struct filter filter;
 	struct scope scope;
+	uint64_t scope_generation; /* of the load that it is from */
 	struct selection selection;
 	bool stop;
 	int64_t ended_us; /* 0 while capturing */

@@ -503,6 +503,25 @@ static void test_changed_scope_is_told(void **state)
 	assert_int_equal(say(f, T0 + S, true, NULL), BOARD_HOLD);
 }
 
+static void test_older_load_does_not_bring_a_scope_back(void **state)
+{
+	struct fixture *f = *state;
+	start(f);
+	uint64_t older = board_generation(f->board);
+	struct prefix prefix;
+	assert_int_equal(prefix_parse(bytes_of("192.0.2.0/24"), &prefix, NULL), 0);
+	struct scope before = f->job.scope;
+	f->job.scope = (struct scope){.count = 1, .prefixes = &prefix};
+	board_load_all(f->board);
+	load(f, 1);
+	f->job.scope = before;
+	assert_int_equal(board_job_loaded(f->board, older, &f->pcap, &f->job, T0 + S), 0);
+	assert_int_equal(say(f, T0 + S, false, NULL), BOARD_ANSWER);
+	struct sync_down down = answer(f, T0 + S);
+	assert_int_equal(down.parts[0].scope.count, 1);
+	assert_false(down.parts[0].scope.unrestricted);
+}
+
 static void test_unreadable_job_does_not_stop_the_others(void **state)
 {
 	struct fixture *f = *state;
@@ -545,6 +564,7 @@ int main(void)
 		T(test_upload_urls_are_granted_again_when_nothing_is_stored),
 		T(test_answer_for_a_thousand_parts_fits),
 		T(test_changed_scope_is_told),
+		T(test_older_load_does_not_bring_a_scope_back),
 		T(test_unreadable_job_does_not_stop_the_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
