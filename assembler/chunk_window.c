@@ -205,8 +205,9 @@ static int read_on(struct chunk_window *w, struct error *err)
 	r = store_wait_get_end(&w->get, &n, err);
 	if (r < 0)
 		return r;
+	/* The store keeps what it has: its host put another in its place, and may do so at each attempt. */
 	if (n == 0)
-		return error_set(err, EC_EIO, "storage: %s is shorter than listed", w->key);
+		return error_set(err, EC_EFORMAT, "it became shorter while the job was assembled");
 	w->offset += n;
 	if (w->into_back) {
 		w->back.end += n;

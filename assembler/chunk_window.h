@@ -52,6 +52,6 @@ struct bytes chunk_window_view(const struct chunk_window *w);
 /* The first n bytes of the view are done with. */
 void chunk_window_use(struct chunk_window *w, size_t n);
 
-/* Make the view longer. Returns 0; EC_EEND when there is no more and the view is empty; EC_EFORMAT when it is not empty, or the
- * part's budget is used up; EC_ENOMEM; EC_EIO when the object is shorter than listed; or the store's error. After any but 0 the window can only be freed. */
+/* Make the view longer. Returns 0; EC_EEND when there is no more and the view is empty; EC_EFORMAT when it is not empty, the
+ * part's budget is used up, or the object is shorter than listed; EC_ENOMEM; or the store's error. After any but 0 the window can only be freed. */
 int chunk_window_more(struct chunk_window *w, struct error *err) EC_MUST_CHECK;

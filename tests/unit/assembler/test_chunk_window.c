@@ -266,8 +266,8 @@ static void test_an_object_that_shrank(void **state)
 	struct chunk_window *w = window_of(r);
 	while (at < 10 * WINDOW)
 		assert_int_equal(take(r, w, &at, 64, NULL), 0);
-	assert_int_equal(chunk_window_more(w, &err), EC_EIO);
-	assert_string_equal(err.text, "storage: " KEY " is shorter than listed");
+	assert_int_equal(chunk_window_more(w, &err), EC_EFORMAT);
+	assert_string_equal(err.text, "it became shorter while the job was assembled");
 	chunk_window_free(w);
 	rig_free(r);
 }
