@@ -48,6 +48,16 @@ static void check_descriptors(const struct api_config *c)
 		  (const char *)NULL);
 }
 
+/* Where a server takes headers that are not signed, a host that may upload copies what the signing key may read. */
+static void check_upload_key(const struct api_config *c)
+{
+	if (c->has_edge && store_is_s3(c->store.url) && !c->store.s3_upload_key_id)
+		log_event(LOG_WARN, "uploads-signed-with-the-stores-key", "text",
+			  "samplers may copy objects, if the S3 server takes headers that are not "
+			  "signed: set EDGECAP_S3_UPLOAD_ACCESS_KEY_ID",
+			  (const char *)NULL);
+}
+
 static int open_buckets(struct api_app *app, struct error *err)
 {
 	if (!app->config.buckets.file)
@@ -79,6 +89,7 @@ static int open_services(struct api_app *app, struct error *err)
 	r = store_open(app->loop, &c->store, &app->store, err);
 	if (r < 0)
 		return error_prefix(err, "EDGECAP_STORAGE");
+	check_upload_key(c);
 	r = open_buckets(app, err);
 	if (r < 0)
 		return r;

@@ -64,6 +64,19 @@ static const struct setting table[] = {
 	 .max = JQ_CONNECTIONS_MAX,
 	 .help = "connections to PostgreSQL"},
 	STORE_SETTINGS,
+	{.name = "EDGECAP_S3_UPLOAD_ACCESS_KEY_ID",
+	 .kind = SETTING_SECRET,
+	 .min = 1,
+	 .max = 512,
+	 .optional = true,
+	 .help = "with s3://: a key that may put and nothing else, which signs samplers' upload "
+		 "URLs"},
+	{.name = "EDGECAP_S3_UPLOAD_SECRET_ACCESS_KEY",
+	 .kind = SETTING_SECRET,
+	 .min = 1,
+	 .max = 512,
+	 .optional = true,
+	 .help = "with s3://: the secret of that key"},
 	{.name = "EDGECAP_UPLOAD_URL",
 	 .kind = SETTING_STR,
 	 .min = 1,
@@ -249,6 +262,8 @@ int api_config_read(const struct settings *s, struct api_config *ret, struct err
 		return EC_EINVAL;
 	store_settings_take(s, &c.store);
 	c.store.upload_base_url = settings_str(s, "EDGECAP_UPLOAD_URL");
+	c.store.s3_upload_key_id = settings_str(s, "EDGECAP_S3_UPLOAD_ACCESS_KEY_ID");
+	c.store.s3_upload_secret_key = settings_str(s, "EDGECAP_S3_UPLOAD_SECRET_ACCESS_KEY");
 	c.store.signing_secret = bytes_of(secret ? secret : "");
 	if (read_address(s, "EDGECAP_LISTEN", &c.tenants, &given, err) < 0 ||
 	    read_address(s, "EDGECAP_EDGE_LISTEN", &c.edge, &c.has_edge, err) < 0 ||

@@ -7,6 +7,8 @@
 struct bucket_access {
 	struct s3_place place;
 	const char *access_key_id, *secret_key;
-	struct bytes ca_pem;  /* empty: the system's */
-	bool private_address; /* false: only public addresses (public_address.h) */
+	const char *upload_key_id,
+		*upload_secret_key; /* of the operator's store, or NULL: store.h */
+	struct bytes ca_pem;        /* empty: the system's */
+	bool private_address;       /* false: only public addresses (public_address.h) */
 };

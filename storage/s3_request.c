@@ -20,12 +20,32 @@ static void attempt(struct s3_request *q);
 
 /* --- the client --- */
 
+static void secret_free(char *secret)
+{
+	if (secret)
+		explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
+
 static void keys_free(struct s3_store *s3)
 {
-	if (s3->secret_key)
-		explicit_bzero(s3->secret_key, strlen(s3->secret_key));
-	free(TAKE(s3->secret_key));
+	secret_free(TAKE(s3->secret_key));
+	secret_free(TAKE(s3->upload_secret_key));
 	free(TAKE(s3->access_key_id));
+	free(TAKE(s3->upload_key_id));
+}
+
+static int keys_take(struct s3_store *s3, const struct bucket_access *access)
+{
+	s3->access_key_id = strdup(access->access_key_id);
+	s3->secret_key = strdup(access->secret_key);
+	if (!s3->access_key_id || !s3->secret_key)
+		return EC_ENOMEM;
+	if (!access->upload_key_id)
+		return 0;
+	s3->upload_key_id = strdup(access->upload_key_id);
+	s3->upload_secret_key = strdup(access->upload_secret_key);
+	return s3->upload_key_id && s3->upload_secret_key ? 0 : EC_ENOMEM;
 }
 
 int s3_client_open(struct s3_store *s3, const struct bucket_access *access, struct error *err)
@@ -37,11 +57,8 @@ int s3_client_open(struct s3_store *s3, const struct bucket_access *access, stru
 
 	LIST_INIT(&s3->sleeping);
 	s3->place = access->place;
-	s3->access_key_id = strdup(access->access_key_id);
-	s3->secret_key = strdup(access->secret_key);
-	int r = s3->access_key_id && s3->secret_key
-			? s3_http_new(&config, &s3->http, err)
-			: error_set(err, EC_ENOMEM, "storage: no memory");
+	int r = keys_take(s3, access) == 0 ? s3_http_new(&config, &s3->http, err)
+					   : error_set(err, EC_ENOMEM, "storage: no memory");
 	if (r < 0) {
 		keys_free(s3);
 		return r;

@@ -33,7 +33,8 @@ enum {
 struct s3_store {
 	struct store *store;
 	struct s3_place place;
-	char *access_key_id, *secret_key; /* owned */
+	char *access_key_id, *secret_key;        /* owned */
+	char *upload_key_id, *upload_secret_key; /* sign uploads; owned, NULL: those above do */
 	/* the bucket is a tenant's, who sees the errors: their texts have no key, and that the bucket is gone is EC_ENOTFOUND, not the fault
 	 * of a deployment */
 	bool tenants;

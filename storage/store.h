@@ -43,6 +43,9 @@ struct store_config {
 		signing_secret; /* file driver: signs upload URLs; >= 32 bytes, empty: cannot */
 	/* S3 driver: credentials, needed; and a file of trusted certificates, NULL: the system's */
 	const char *s3_access_key_id, *s3_secret_access_key, *s3_ca_file;
+	/* S3 driver: a key that may do nothing but put, which signs upload URLs; NULL, both: the one above does. A server that takes
+	 * headers which are not signed (Ceph) copies for whoever has a URL what the key may read. */
+	const char *s3_upload_key_id, *s3_upload_secret_key;
 };
 
 /* Open. loop: borrowed for the life of the store. The directory is made when its parent exists; it

@@ -91,6 +91,20 @@ int s3_store_make(struct store *store, const struct bucket_access *access, bool 
 	return r;
 }
 
+/* Both or none. */
+static int take_upload_key(const struct store_config *config, struct bucket_access *ret,
+			   struct error *err)
+{
+	ret->upload_key_id = config->s3_upload_key_id;
+	ret->upload_secret_key = config->s3_upload_secret_key;
+	if (!ret->upload_key_id && !ret->upload_secret_key)
+		return 0;
+	int r = check_credential("EDGECAP_S3_UPLOAD_ACCESS_KEY_ID", ret->upload_key_id, err);
+	return r < 0 ? r
+		     : check_credential("EDGECAP_S3_UPLOAD_SECRET_ACCESS_KEY",
+					ret->upload_secret_key, err);
+}
+
 static int s3_open(struct store *store, const char *rest, const struct store_config *config,
 		   struct error *err)
 {
@@ -105,6 +119,8 @@ static int s3_open(struct store *store, const char *rest, const struct store_con
 		r = check_credential("EDGECAP_S3_ACCESS_KEY_ID", access.access_key_id, err);
 	if (r == 0)
 		r = check_credential("EDGECAP_S3_SECRET_ACCESS_KEY", access.secret_key, err);
+	if (r == 0)
+		r = take_upload_key(config, &access, err);
 	buf_init(&ca, CA_FILE_BYTES_MAX);
 	if (r == 0)
 		r = read_ca(config->s3_ca_file, &ca, err);
@@ -135,8 +151,9 @@ static int s3_presign_put(struct store *store, const char *key, uint64_t max_byt
 			  uint32_t ttl_s, char *dst)
 {
 	const struct s3_store *s3 = store->state;
-	const struct sigv4_key signing = {s3->access_key_id, s3->secret_key, s3->place.region,
-					  "s3"};
+	const struct sigv4_key signing = {
+		s3->upload_key_id ? s3->upload_key_id : s3->access_key_id,
+		s3->upload_key_id ? s3->upload_secret_key : s3->secret_key, s3->place.region, "s3"};
 	const struct sigv4_pair host = {"host", s3->place.host};
 	char path[S3_PATH_MAX + 1], date[SIGV4_DATE_BYTES];
 	struct buf url;

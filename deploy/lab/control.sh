@@ -34,7 +34,10 @@ control_storage() {
 # Start the API with the samplers' listener on address $1, and wait until it is ready.
 control_start_api() {
 	control_storage
-	if ! s3_present; then # else samplers upload to the bucket
+	if s3_present; then # samplers upload to the bucket
+		STORAGE+=("EDGECAP_S3_UPLOAD_ACCESS_KEY_ID=$(secret_get s3-upload-access-key)"
+			"EDGECAP_S3_UPLOAD_SECRET_ACCESS_KEY_FILE=$RUN/secret/s3-upload-secret-key")
+	else
 		secret_get signing >/dev/null
 		STORAGE+=("EDGECAP_UPLOAD_URL=http://$1:$EDGE_PORT" "EDGECAP_SIGNING_SECRET_FILE=$RUN/secret/signing")
 	fi

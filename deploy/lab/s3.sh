@@ -19,6 +19,8 @@ s3_start() {
 	process_step s3-make "$rgw" bucket "$dir" "$S3_BUCKET" || s3_die
 	mv "$dir/access-key" "$RUN/secret/s3-access-key"
 	mv "$dir/secret-key" "$RUN/secret/s3-secret-key"
+	mv "$dir/upload-access-key" "$RUN/secret/s3-upload-access-key"
+	mv "$dir/upload-secret-key" "$RUN/secret/s3-upload-secret-key"
 	process_step s3-make "$TOP/deploy/lab/s3" "$(<"$dir/endpoint")" "$RUN/secret/s3-access-key" \
 		"$RUN/secret/s3-secret-key" make "$S3_TENANT_BUCKET" || s3_die
 	jq -n --arg endpoint "$(<"$dir/endpoint")" --arg key "$(secret_get s3-access-key)" \

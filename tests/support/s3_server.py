@@ -56,6 +56,8 @@ class S3Server:
             % (self.variables["bucket"], prefix, self.store_endpoint),
             "EDGECAP_S3_ACCESS_KEY_ID": self.variables["access_key"],
             "EDGECAP_S3_SECRET_ACCESS_KEY_FILE": self._file_once("s3-secret", self.variables["secret_key"]),
+            "EDGECAP_S3_UPLOAD_ACCESS_KEY_ID": self.variables["upload_access_key"],
+            "EDGECAP_S3_UPLOAD_SECRET_ACCESS_KEY_FILE": self._file_once("s3-upload-secret", self.variables["upload_secret_key"]),
         }
 
     def bucket_settings(self):

@@ -141,18 +141,23 @@ static void test_a_quota_that_is_exceeded(void **state)
 	free(data);
 }
 
-/* curl's status of a PUT of text to url. */
-static int curl_put(const char *url, const char *text)
+/* curl's status of a PUT of text to url with one more header ("x: y"). */
+static int curl_put_with(const char *url, const char *text, const char *header)
 {
-	char command[STORE_URL_MAX + 512];
+	char command[STORE_URL_MAX + 1024];
 	char line[64];
 
 	(void)snprintf(command, sizeof(command),
 		       "curl -s -o /dev/null -w '%%{http_code}\\n' -X PUT -H 'Content-Type: "
-		       "application/octet-stream' --data-binary '%s' '%s'",
-		       text, url);
+		       "application/octet-stream' -H '%s' --data-binary '%s' '%s'",
+		       header, text, url);
 	shell_line(command, line, sizeof(line));
 	return atoi(line); /* NOLINT(cert-err34-c): 0 is a failure */
+}
+
+static int curl_put(const char *url, const char *text)
+{
+	return curl_put_with(url, text, "x-nothing: 1");
 }
 
 /* What a sampler does: no key of ours, only the URL. */
@@ -183,14 +188,48 @@ static void test_presigned_uploads(void **state)
 	assert_string_equal(text, "fresh");
 }
 
+/* A header that is not signed makes a copy of a PUT, where the server takes it (Ceph does): of what the signing key may read. So
+ * that is nothing. */
+static void test_nothing_is_copied_by_a_presigned_upload(void **state)
+{
+	struct fixture *f = *state;
+	int64_t now_us = clock_wall_now_us();
+	char url[STORE_URL_MAX], source[1024], text[64];
+	struct store_info info;
+
+	assert_int_equal(put(f, "pcaps/theirs", "another tenant's"), 0);
+	struct s3_store *s3 = f->store->state;
+	(void)snprintf(source, sizeof(source), "x-amz-copy-source: /%s/%spcaps/theirs",
+		       s3->place.bucket, s3->place.prefix);
+	f->config.s3_upload_key_id = s3_variable("UPLOAD_ACCESS_KEY");
+	f->config.s3_upload_secret_key = s3_variable("UPLOAD_SECRET_KEY");
+	struct store *store = open_store(f, f->url, NULL, NULL);
+	assert_int_equal(store_presign_put(store, "c/copy", 100, now_us, 60, url), 0);
+	assert_null(strstr(url, f->config.s3_access_key_id));
+	assert_int_equal(curl_put_with(url, "", source), 403);
+	assert_int_equal(head(f, "c/copy", &info), EC_ENOTFOUND);
+	assert_int_equal(curl_put(url, "chunk"), 200);
+	assert_int_equal(get(f, "c/copy", text, sizeof(text)), 0);
+	assert_string_equal(text, "chunk");
+	store_wait_close(store);
+	f->config.s3_upload_secret_key = NULL;
+	f->config.url = f->url;
+	struct error err = {0};
+	assert_int_equal(store_open(&f->loop, &f->config, &store, &err), EC_EINVAL);
+	assert_non_null(strstr(err.text, "EDGECAP_S3_UPLOAD_SECRET_ACCESS_KEY"));
+}
+
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_STORE(test_a_wrong_secret),    WITH_STORE(test_an_unknown_access_key),
-		WITH_STORE(test_a_missing_bucket),  WITH_STORE(test_a_quota_that_is_exceeded),
+		WITH_STORE(test_a_wrong_secret),
+		WITH_STORE(test_an_unknown_access_key),
+		WITH_STORE(test_a_missing_bucket),
+		WITH_STORE(test_a_quota_that_is_exceeded),
 		WITH_STORE(test_presigned_uploads),
+		WITH_STORE(test_nothing_is_copied_by_a_presigned_upload),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
