@@ -18,7 +18,7 @@ import sources
 CEILINGS = {"edgecap-api@.service": 1.2, "edgecap-assembler.service": 1.2, "edgecap-sampler.service": 2.1}
 CAPABILITIES = {"edgecap-sampler.service": {"CAP_NET_RAW", "CAP_SETPCAP"}}
 DROP_INS = {
-    "edgecap-api@.service": ("api-file-store", "s3-store", "buckets"),
+    "edgecap-api@.service": ("api-file-store", "s3-store", "api-s3-upload", "buckets"),
     "edgecap-assembler.service": ("assembler-file-store", "s3-store", "buckets"),
     "edgecap-sampler.service": ("sampler-client-cert",),
 }
