@@ -17,7 +17,18 @@ static int read_time(const struct settings *s, const char *name, const char *fla
 			 text);
 }
 
-static int read_query(const struct settings *s, struct jq_audit_query *q, struct error *err)
+static int read_object(const struct settings *s, struct id *ret, struct error *err)
+{
+	const char *text = settings_str(s, "EDGECAP_OBJECT");
+
+	if (!text || id_parse(bytes_of(text), ret) == 0)
+		return 0;
+	return error_set(err, EC_EINVAL,
+			 "--object: must be an id, 32 lower-case hex characters, not \"%.64s\"",
+			 text);
+}
+
+static int read_query(const struct settings *s, struct registry_audit_query *q, struct error *err)
 {
 	int code = read_time(s, "EDGECAP_SINCE", "--since", &q->since_us, err);
 
@@ -25,9 +36,15 @@ static int read_query(const struct settings *s, struct jq_audit_query *q, struct
 		code = read_time(s, "EDGECAP_UNTIL", "--until", &q->until_us, err);
 	if (code == 0 && q->since_us && q->until_us && q->since_us > q->until_us)
 		code = error_set(err, EC_EINVAL, "--since: is later than --until");
-	q->page = 1;
-	q->per_page = (uint32_t)settings_u64(s, "EDGECAP_LIMIT");
+	if (code == 0)
+		code = read_object(s, &q->object, err);
+	q->fleet = settings_bool(s, "EDGECAP_FLEET");
+	if (code == 0 && q->fleet && settings_given(s, "EDGECAP_ACCOUNT"))
+		code = error_set(err, EC_EINVAL,
+				 "--fleet: what is no account's is not in --account's list");
+	q->limit = (uint32_t)settings_u64(s, "EDGECAP_LIMIT");
 	q->action = settings_str(s, "EDGECAP_ACTION");
+	q->actor = settings_str(s, "EDGECAP_ACTOR");
 	return code;
 }
 
@@ -43,7 +60,7 @@ static cJSON *event_json(const struct jq_audit_event *e)
 
 	json_add_time(object, "when", e->at_us);
 	json_add_str(object, "id", e->id.hex);
-	json_add_str(object, "account", e->account.hex);
+	add_text(object, "account", e->account.hex);
 	json_add_str(object, "actor", e->actor);
 	add_text(object, "actor_id", e->actor_id.hex);
 	json_add_str(object, "action", e->action);
@@ -57,16 +74,15 @@ static cJSON *event_json(const struct jq_audit_event *e)
 
 static int event_rows(struct command_run *run, struct arena *arena, cJSON *array, struct error *err)
 {
-	struct jq_audit_query query = {.page = 1};
+	struct registry_audit_query query = {.account = NULL};
 	struct registry_audit_rows rows = {.count = 0};
-	const struct id *account = NULL;
 	struct id id;
 	int code = read_query(run->settings, &query, err);
 
 	if (code == 0)
-		code = command_account_or_all(run, &id, &account, err);
+		code = command_account_or_all(run, &id, &query.account, err);
 	if (code == 0)
-		code = registry_audit_list(run->registry, account, &query, arena, &rows, err);
+		code = registry_audit_list(run->registry, &query, arena, &rows, err);
 	for (size_t i = 0; i < rows.count; i++)
 		json_push(array, event_json(&rows.items[i]));
 	return code;
@@ -82,7 +98,14 @@ static int audit(struct command_run *run, struct error *err)
 
 static const struct setting audit_settings[] = {
 	COMMAND_SETTINGS,
-	COMMAND_ACCOUNT_OR_ALL,
+	{.name = "EDGECAP_ACCOUNT",
+	 .kind = SETTING_STR,
+	 .optional = true,
+	 .max = LIMIT_NAME_BYTES,
+	 .help = "account, by id or name; without it all, and what is no account's"},
+	{.name = "EDGECAP_FLEET",
+	 .kind = SETTING_FLAG,
+	 .help = "only what is no account's: samplers, the schema, users without an account"},
 	{.name = "EDGECAP_SINCE",
 	 .kind = SETTING_STR,
 	 .optional = true,
@@ -97,7 +120,17 @@ static const struct setting audit_settings[] = {
 	 .kind = SETTING_STR,
 	 .optional = true,
 	 .max = 64,
-	 .help = "this action only: pcap.submit, token.create, ..."},
+	 .help = "this action only: pcap.submit, token.create, sampler.trust, ..."},
+	{.name = "EDGECAP_ACTOR",
+	 .kind = SETTING_STR,
+	 .optional = true,
+	 .max = 320,
+	 .help = "done by this actor only: operator:alice, token:ci, ann@example.net"},
+	{.name = "EDGECAP_OBJECT",
+	 .kind = SETTING_STR,
+	 .optional = true,
+	 .max = 64,
+	 .help = "done to this object only: the id of a sampler, token, user, bucket or capture"},
 	{.name = "EDGECAP_LIMIT",
 	 .kind = SETTING_INT,
 	 .fallback = "100",

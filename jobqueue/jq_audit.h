@@ -31,7 +31,7 @@ void jq_audit_write(struct jq *jq, const struct id *account, const struct jq_aud
 
 /* A row as it is listed; texts are borrowed for the callback. */
 struct jq_audit_event {
-	struct id account, id;
+	struct id account, id; /* account unset: no account's, which only operators see */
 	int64_t at_us;
 	struct id actor_id; /* token or user; unset: an operator */
 	const char *actor;

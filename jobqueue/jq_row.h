@@ -36,18 +36,21 @@
 	"e.account_id, e.id, e.at, e.actor_id, e.actor, e.source, e.request_id, e.action,"         \
 	" e.object_id, e.result, e.detail"
 
+/* Rows of a time: parameters since and until, inclusive; NULL: open. The bounds on id only tell the planner which partitions cannot
+ * have it; an id's clock is the writer's, hence the day. */
+#define AUDIT_FILTER_TIME(since, until)                                                            \
+	" AND (" since "::timestamptz IS NULL OR (e.at >= " since                                  \
+	"  AND e.id >= uuid_floor(" since "::timestamptz - interval '1 day')))"                    \
+	" AND (" until "::timestamptz IS NULL OR (e.at <= " until                                  \
+	"  AND e.id <= uuid_floor(" until "::timestamptz + interval '1 day')))"
+
 /* Which rows of an account, which is $1: $2 action, $3 actor (no operator), $4 the actor's id, $5 true: operators only, $6 since,
- * $7 until; NULL: never mind. The planner sees the values, so what is NULL costs nothing. The bounds on id only tell it which
- * partitions cannot have it; an id's clock is the writer's, hence the day. */
+ * $7 until; NULL: never mind. The planner sees the values, so what is NULL costs nothing. */
 #define AUDIT_FILTER                                                                               \
 	" AND ($2::text IS NULL OR e.action = $2)"                                                 \
 	" AND ($3::text IS NULL OR (e.actor = $3 AND e.actor NOT LIKE 'operator:%'))"              \
 	" AND ($4::uuid IS NULL OR e.actor_id = $4)"                                               \
-	" AND ($5::boolean IS NULL OR e.actor LIKE 'operator:%')"                                  \
-	" AND ($6::timestamptz IS NULL OR (e.at >= $6"                                             \
-	"  AND e.id >= uuid_floor($6::timestamptz - interval '1 day')))"                           \
-	" AND ($7::timestamptz IS NULL OR (e.at <= $7"                                             \
-	"  AND e.id <= uuid_floor($7::timestamptz + interval '1 day')))"
+	" AND ($5::boolean IS NULL OR e.actor LIKE 'operator:%')" AUDIT_FILTER_TIME("$6", "$7")
 
 /* Read JOB_COLUMNS. ret: texts are borrowed from the result. Errors stay in r, and an unknown word is one. */
 void job_read(struct pg_row *r, struct job *ret);

@@ -40,10 +40,11 @@ struct registry_migrated {
 /* Called after each applied file. name: "0001_states", borrowed. */
 typedef void (*registry_migrated_cb)(void *arg, const char *name);
 
-/* Apply what is missing, each file in its own transaction, and make this and the next months' partitions. Waits
- * for another migrate on the same database. A file's statements see all accounts' rows. dir: NULL for the compiled-in files. cb:
- * may be NULL. Returns 0; EC_ECONFLICT (database newer, applied file changed), EC_EFORMAT or EC_EIO (the files); EC_EPERM (the role
- * does not own the tables); EC_EINVAL, EC_EINTERNAL or EC_EUNAVAILABLE when a file fails (what was applied before stays). */
+/* Apply what is missing, each file in its own transaction with its audit row (from 0021 on), and make this and the next months'
+ * partitions. Waits for another migrate on the same database. A file's statements see all accounts' rows. dir: NULL for the
+ * compiled-in files. cb: may be NULL. Returns 0; EC_ECONFLICT (database newer, applied file changed), EC_EFORMAT or EC_EIO (the
+ * files); EC_EPERM (the role does not own the tables); EC_EINVAL, EC_EINTERNAL or EC_EUNAVAILABLE when a file fails (what was
+ * applied before stays). */
 int registry_migrate(struct registry *r, const char *dir, registry_migrated_cb cb, void *arg,
 		     struct registry_migrated *ret, struct error *err) EC_MUST_CHECK;
 
@@ -253,11 +254,21 @@ struct registry_audit_rows {
 	size_t count;
 };
 
-/* Audit rows, newest first: of one account, or of all when account is NULL, which reads all rows of the time asked for. query: page
- * and per_page (at most REGISTRY_AUDIT_MAX) as well. *ret: in the arena. Returns 0, EC_ENOMEM (arena) or EC_EUNAVAILABLE. */
-int registry_audit_list(struct registry *r, const struct id *account,
-			const struct jq_audit_query *query, struct arena *arena,
-			struct registry_audit_rows *ret, struct error *err) EC_MUST_CHECK;
+struct registry_audit_query {
+	const struct id *account;   /* NULL: any, and what is no account's */
+	bool fleet;                 /* only what is no account's; not with an account */
+	const char *action;         /* "sampler.trust"; NULL: any */
+	const char *actor;          /* as in jq_audit_event.actor; NULL: any */
+	struct id object;           /* unset: any */
+	int64_t since_us, until_us; /* inclusive; 0: open */
+	uint32_t limit;             /* rows, 1..REGISTRY_AUDIT_MAX */
+};
+
+/* Audit rows, newest first. Without an account all rows of the time asked for are read. *ret: in the arena. Returns 0, EC_ENOMEM
+ * (arena) or EC_EUNAVAILABLE. */
+int registry_audit_list(struct registry *r, const struct registry_audit_query *query,
+			struct arena *arena, struct registry_audit_rows *ret,
+			struct error *err) EC_MUST_CHECK;
 
 enum { REGISTRY_AUDIT_MAX = 100000 };
 

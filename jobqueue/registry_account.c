@@ -41,19 +41,36 @@ static int query_prefixes(struct registry *r, const char *sql, const struct id *
 	return code;
 }
 
-/* The same for a statement whose only row has the number that changed. */
-static int change_prefixes(struct registry *r, const char *sql, const struct id *account,
-			   const struct registry_prefixes *prefixes, size_t *ret_changed,
-			   struct error *err)
+/* A statement of query_prefixes whose rows are the prefixes that it changed. */
+struct prefix_change {
+	const char *sql, *action;
+};
+
+/* Run it, with the audit row, which names what was changed and not what was asked for. */
+static int change_prefixes(struct registry *r, const struct prefix_change *change,
+			   const struct id *account, const struct registry_prefixes *prefixes,
+			   size_t *ret_changed, struct error *err)
 {
 	AUTO_PGRESULT PGresult *res = NULL;
-	int code = query_prefixes(r, sql, account, prefixes, &res, err);
+	int code = query_prefixes(r, change->sql, account, prefixes, &res, err);
 
 	if (code < 0)
 		return code;
-	struct pg_row row = pg_row_at(res, 0);
-	*ret_changed = pg_row_u64(&row);
-	return pg_row_end(&row, err);
+	size_t count = (size_t)PQntuples(res);
+	AUTO_FREE struct prefix *changed = calloc(count + 1, sizeof(*changed));
+	if (!changed)
+		return error_set(err, EC_ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++) {
+		struct pg_row row = pg_row_at(res, (int)i);
+		changed[i] = pg_row_prefix(&row);
+		code = pg_row_end(&row, err);
+		if (code < 0)
+			return code;
+	}
+	*ret_changed = count;
+	return registry_audit_prefixes(
+		r, account, change->action,
+		&(struct registry_prefixes){count, changed, prefixes->shared}, err);
 }
 
 /* Refuse new prefixes that overlap another account's. Until the end of the transaction nobody else adds any. */
@@ -90,18 +107,16 @@ static int insert_prefixes(struct registry *r, const struct id *account,
 			   const struct registry_prefixes *prefixes, size_t *ret_added,
 			   struct error *err)
 {
+	static const struct prefix_change add = {
+		"WITH added AS ("
+		" INSERT INTO account_prefixes (account_id, prefix, shared)"
+		" SELECT DISTINCT $1::uuid, p, $3::boolean FROM unnest($2::cidr[]) AS t(p)"
+		" ON CONFLICT DO NOTHING RETURNING prefix)"
+		"SELECT prefix FROM added ORDER BY prefix",
+		"prefix.add"};
 	int code = check_overlap(r, account, prefixes, err);
 
-	return code < 0 ? code
-			: change_prefixes(
-				  r,
-				  "WITH added AS ("
-				  " INSERT INTO account_prefixes (account_id, prefix, shared)"
-				  " SELECT DISTINCT $1::uuid, p, $3::boolean"
-				  " FROM unnest($2::cidr[]) AS t(p)"
-				  " ON CONFLICT DO NOTHING RETURNING 1)"
-				  "SELECT count(*) FROM added",
-				  account, prefixes, ret_added, err);
+	return code < 0 ? code : change_prefixes(r, &add, account, prefixes, ret_added, err);
 }
 
 /* The statement of registry_account_create; a taken name or id is EC_ECONFLICT. */
@@ -142,12 +157,7 @@ static int audit_create(struct registry *r, const struct registry_account *accou
 		       account->name, account->collect_interval_s, account->running_max,
 		       account->full_running_max, account->retention_s,
 		       account->unrestricted ? "true" : "false");
-	int code = registry_audit(r, &(struct registry_audit){id, "account.create", NULL, detail},
-				  err);
-	if (code == 0 && account->prefix_count > 0)
-		code = registry_audit_prefixes(r, id, "prefix.add", account->prefixes,
-					       account->prefix_count, err);
-	return code;
+	return registry_audit(r, &(struct registry_audit){id, "account.create", NULL, detail}, err);
 }
 
 int registry_account_create(struct registry *r, const struct registry_account *account,
@@ -167,9 +177,9 @@ int registry_account_create(struct registry *r, const struct registry_account *a
 		return code;
 	code = insert_account(r, account, &id, err);
 	if (code == 0)
-		code = insert_prefixes(r, &id, &prefixes, &added, err);
-	if (code == 0)
 		code = audit_create(r, account, &id, err);
+	if (code == 0 && prefixes.count > 0)
+		code = insert_prefixes(r, &id, &prefixes, &added, err);
 	if (code == 0)
 		code = registry_notify_account(r, err);
 	code = registry_end(r, code, err);
@@ -434,17 +444,14 @@ static int check_stored_count(struct registry *r, const struct id *account, stru
 	return code < 0 ? code : check_prefix_count(count, err);
 }
 
-/* One change of an account's prefixes; the account is locked. */
-struct prefix_change {
-	const char *action; /* in the audit */
-	int (*run)(struct registry *r, const struct id *account,
-		   const struct registry_prefixes *prefixes, size_t *ret_changed,
-		   struct error *err);
-};
+/* Carries out one change of an account's prefixes; the account is locked. */
+typedef int (*prefix_run)(struct registry *r, const struct id *account,
+			  const struct registry_prefixes *prefixes, size_t *ret_changed,
+			  struct error *err);
 
-static int run_change(struct registry *r, const struct prefix_change *change,
-		      const struct id *account, const struct registry_prefixes *prefixes,
-		      size_t *ret_changed, struct error *err)
+static int run_change(struct registry *r, prefix_run run, const struct id *account,
+		      const struct registry_prefixes *prefixes, size_t *ret_changed,
+		      struct error *err)
 {
 	size_t changed = 0;
 	int code = check_prefix_count(prefixes->count, err);
@@ -455,10 +462,7 @@ static int run_change(struct registry *r, const struct prefix_change *change,
 		return code;
 	code = registry_account_lock(r, account, err);
 	if (code == 0)
-		code = change->run(r, account, prefixes, &changed, err);
-	if (code == 0)
-		code = registry_audit_prefixes(r, account, change->action, prefixes->items,
-					       prefixes->count, err);
+		code = run(r, account, prefixes, &changed, err);
 	if (code == 0)
 		code = registry_notify_account(r, err);
 	code = registry_end(r, code, err);
@@ -480,29 +484,26 @@ static int remove_prefixes(struct registry *r, const struct id *account,
 			   const struct registry_prefixes *prefixes, size_t *ret_removed,
 			   struct error *err)
 {
-	return change_prefixes(r,
-			       "WITH removed AS ("
-			       " DELETE FROM account_prefixes WHERE account_id = $1::uuid"
-			       " AND prefix = ANY ($2::cidr[])"
-			       " AND $3::boolean IS NOT NULL RETURNING 1)"
-			       "SELECT count(*) FROM removed",
-			       account, prefixes, ret_removed, err);
+	static const struct prefix_change take = {
+		"WITH removed AS ("
+		" DELETE FROM account_prefixes WHERE account_id = $1::uuid"
+		" AND prefix = ANY ($2::cidr[]) AND $3::boolean IS NOT NULL RETURNING prefix)"
+		"SELECT prefix FROM removed ORDER BY prefix",
+		"prefix.remove"};
+
+	return change_prefixes(r, &take, account, prefixes, ret_removed, err);
 }
 
 int registry_prefix_add(struct registry *r, const struct id *account,
 			const struct registry_prefixes *prefixes, size_t *ret_added,
 			struct error *err)
 {
-	static const struct prefix_change change = {"prefix.add", add_prefixes};
-
-	return run_change(r, &change, account, prefixes, ret_added, err);
+	return run_change(r, add_prefixes, account, prefixes, ret_added, err);
 }
 
 int registry_prefix_remove(struct registry *r, const struct id *account,
 			   const struct registry_prefixes *prefixes, size_t *ret_removed,
 			   struct error *err)
 {
-	static const struct prefix_change change = {"prefix.remove", remove_prefixes};
-
-	return run_change(r, &change, account, prefixes, ret_removed, err);
+	return run_change(r, remove_prefixes, account, prefixes, ret_removed, err);
 }

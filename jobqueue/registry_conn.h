@@ -33,11 +33,11 @@ int registry_notify_sampler(struct registry *r, const struct id *sampler,
 int registry_account_lock(struct registry *r, const struct id *account,
 			  struct error *err) EC_MUST_CHECK;
 
-/* What an operator did to an account. */
+/* What an operator did. */
 struct registry_audit {
-	const struct id *account;
-	const char *action;      /* "account.set" */
-	const struct id *object; /* token, user or job; NULL: none but the account */
+	const struct id *account; /* NULL: it is no account's, and no tenant ever sees it */
+	const char *action;       /* "account.set" */
+	const struct id *object;  /* token, user, sampler or job; NULL: none but the account */
 	const char *
 		detail; /* what was changed, no secrets; cut at LIMIT_AUDIT_DETAIL_BYTES; NULL: nothing to say */
 };
@@ -47,9 +47,10 @@ struct registry_audit {
 int registry_audit(struct registry *r, const struct registry_audit *row,
 		   struct error *err) EC_MUST_CHECK;
 
-/* registry_audit of a change of prefixes; the detail names those that fit. */
+/* registry_audit of prefixes that were added or removed; the detail names those that fit, "none" when there are none, and says first
+ * when they were declared shared. */
 int registry_audit_prefixes(struct registry *r, const struct id *account, const char *action,
-			    const struct prefix *prefixes, size_t count,
+			    const struct registry_prefixes *prefixes,
 			    struct error *err) EC_MUST_CHECK;
 
 /* A name: 1..LIMIT_NAME_BYTES of UTF-8 without control characters. what: for the text. Returns 0 or EC_EINVAL. */

@@ -65,6 +65,40 @@ static int apply_file(struct registry *r, const struct migration *m, struct erro
 			     3, params, NULL, err);
 }
 
+/* Is there the table for a file's audit row? */
+static int audit_begun(struct registry *r, bool *ret, struct error *err)
+{
+	AUTO_PGRESULT PGresult *res = NULL;
+	int code = pg_sync_query(r->conn, "SELECT to_regclass('audit_fleet') IS NOT NULL", 0, NULL,
+				 &res, err);
+
+	if (code < 0)
+		return code;
+	struct pg_row row = pg_row_at(res, 0);
+	*ret = pg_row_bool(&row);
+	return pg_row_end(&row, err);
+}
+
+/* The audit row of a file, from the one on that makes the table for it. Housekeeping may not have been there for months: the row's
+ * month is made as well; an id's clock is ours, not the database's, hence the day. */
+static int audit_file(struct registry *r, const struct migration *m, struct error *err)
+{
+	bool begun = false;
+	int code = audit_begun(r, &begun, err);
+
+	if (code < 0 || !begun)
+		return code;
+	code = pg_sync_script(r->conn,
+			      "SELECT partition_make('audit_fleet', now() + d)"
+			      " FROM unnest(ARRAY['-1 day', '0', '1 day']::interval[]) d",
+			      err);
+	return code < 0
+		       ? code
+		       : registry_audit(
+				 r, &(struct registry_audit){NULL, "schema.migrate", NULL, m->name},
+				 err);
+}
+
 static int apply(struct registry *r, const struct migration *m, struct error *err)
 {
 	int code = registry_begin(r, err);
@@ -72,6 +106,8 @@ static int apply(struct registry *r, const struct migration *m, struct error *er
 	if (code < 0)
 		return code;
 	code = apply_file(r, m, err);
+	if (code == 0)
+		code = audit_file(r, m, err);
 	if (code < 0)
 		(void)error_prefix(err, "migration %s.sql", m->name);
 	return registry_end(r, code, err);

@@ -1,7 +1,9 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "jobqueue/registry_conn.h"
 
 enum { COLO_BYTES_MAX = 32 };
@@ -23,7 +25,7 @@ static int check_colo(const char *colo, struct error *err)
 static int sampler_create(struct registry *r, const char *name, const char *colo,
 			  const struct id *id, const char *secret, struct error *err)
 {
-	char sha256[REGISTRY_SHA256_BYTES];
+	char sha256[REGISTRY_SHA256_BYTES], detail[LIMIT_AUDIT_DETAIL_BYTES];
 	const char *const params[] = {id->hex, name, colo, sha256};
 	AUTO_PGRESULT PGresult *res = NULL;
 
@@ -35,6 +37,10 @@ static int sampler_create(struct registry *r, const char *name, const char *colo
 				 4, params, &res, err);
 	if (code == 0 && PQntuples(res) == 0)
 		return error_set(err, EC_ECONFLICT, "there is a sampler \"%s\" already", name);
+	(void)snprintf(detail, sizeof(detail), "name=%s colo=%s", name, colo);
+	if (code == 0)
+		code = registry_audit(
+			r, &(struct registry_audit){NULL, "sampler.create", id, detail}, err);
 	return code < 0 ? code : registry_notify_sampler(r, id, err);
 }
 

@@ -73,6 +73,33 @@ static int replace_key(struct registry *r, const struct id *user, const char *ke
 			     3, params, NULL, err);
 }
 
+/* An audit row about a user in each account that he is a member of, but in one that has its own (NULL: in all; one that is no account's
+ * when there is none). */
+static int audit_everywhere(struct registry *r, const struct id *user, const char *action,
+			    const char *email, const struct id *but, struct error *err)
+{
+	char detail[LIMIT_AUDIT_DETAIL_BYTES];
+	const char *const params[] = {user->hex, but ? but->hex : NULL};
+	AUTO_PGRESULT PGresult *res = NULL;
+	int code = pg_sync_query(r->conn,
+				 "SELECT account_id FROM memberships WHERE user_id = $1::uuid"
+				 " AND account_id IS DISTINCT FROM $2::uuid ORDER BY account_id",
+				 2, params, &res, err);
+
+	(void)snprintf(detail, sizeof(detail), "email=%s", email);
+	if (code == 0 && PQntuples(res) == 0 && !but)
+		code = registry_audit(r, &(struct registry_audit){NULL, action, user, detail}, err);
+	for (int i = 0; code == 0 && i < PQntuples(res); i++) {
+		struct pg_row row = pg_row_at(res, i);
+		struct id account = pg_row_id(&row);
+		code = pg_row_end(&row, err);
+		if (code == 0)
+			code = registry_audit(
+				r, &(struct registry_audit){&account, action, user, detail}, err);
+	}
+	return code;
+}
+
 static int audit_user(struct registry *r, const struct registry_member *member,
 		      const struct registry_user *user, struct error *err)
 {
@@ -80,9 +107,14 @@ static int audit_user(struct registry *r, const struct registry_member *member,
 
 	(void)snprintf(detail, sizeof(detail), "email=%s role=%s%s", member->email, member->role,
 		       user->key_new ? " new_key" : "");
-	return registry_audit(
+	int code = registry_audit(
 		r, &(struct registry_audit){&member->account, "user.create", &user->id, detail},
 		err);
+	/* the key that was replaced was good for the others, too */
+	if (code == 0 && user->key_new)
+		code = audit_everywhere(r, &user->id, "user.new_key", member->email,
+					&member->account, err);
+	return code;
 }
 
 static int user_create(struct registry *r, const struct registry_member *member,
@@ -186,16 +218,22 @@ static int lock_user(struct registry *r, const char *email, struct id *ret, stru
 	return pg_row_end(&row, err);
 }
 
-/* The key of who is a member of nothing any more must not come back to life with a later membership. */
-static int revoke_idle_key(struct registry *r, const struct id *user, struct error *err)
+/* The key of who is a member of nothing any more must not come back to life with a later membership. *ret_revoked: there was one. */
+static int revoke_idle_key(struct registry *r, const struct id *user, bool *ret_revoked,
+			   struct error *err)
 {
 	const char *const params[] = {user->hex};
+	AUTO_PGRESULT PGresult *res = NULL;
+	int code = pg_sync_query(r->conn,
+				 "UPDATE api_keys SET revoked_at = now()"
+				 " WHERE user_id = $1::uuid AND revoked_at IS NULL AND NOT EXISTS"
+				 " (SELECT FROM memberships WHERE user_id = $1::uuid)"
+				 " RETURNING id",
+				 1, params, &res, err);
 
-	return pg_sync_query(r->conn,
-			     "UPDATE api_keys SET revoked_at = now()"
-			     " WHERE user_id = $1::uuid AND revoked_at IS NULL AND NOT EXISTS"
-			     " (SELECT FROM memberships WHERE user_id = $1::uuid)",
-			     1, params, NULL, err);
+	if (code == 0)
+		*ret_revoked = PQntuples(res) > 0;
+	return code;
 }
 
 static int user_remove(struct registry *r, const struct id *account, const char *email,
@@ -203,6 +241,7 @@ static int user_remove(struct registry *r, const struct id *account, const char 
 {
 	char detail[LIMIT_AUDIT_DETAIL_BYTES];
 	AUTO_PGRESULT PGresult *res = NULL;
+	bool revoked = false;
 	int code = lock_user(r, email, user, err);
 
 	if (code < 0)
@@ -216,8 +255,8 @@ static int user_remove(struct registry *r, const struct id *account, const char 
 		return error_set(err, EC_ENOTFOUND, "\"%.254s\" is no member of the account",
 				 email);
 	if (code == 0)
-		code = revoke_idle_key(r, user, err);
-	(void)snprintf(detail, sizeof(detail), "email=%s", email);
+		code = revoke_idle_key(r, user, &revoked, err);
+	(void)snprintf(detail, sizeof(detail), "email=%s%s", email, revoked ? " key_revoked" : "");
 	return code < 0 ? code
 			: registry_audit(
 				  r, &(struct registry_audit){account, "user.remove", user, detail},
@@ -238,30 +277,6 @@ int registry_user_remove(struct registry *r, const struct id *account, const cha
 	return code;
 }
 
-/* An audit row in each account that the user is a member of. */
-static int audit_everywhere(struct registry *r, const struct id *user, const char *action,
-			    const char *email, struct error *err)
-{
-	char detail[LIMIT_AUDIT_DETAIL_BYTES];
-	const char *const params[] = {user->hex};
-	AUTO_PGRESULT PGresult *res = NULL;
-	int code = pg_sync_query(r->conn,
-				 "SELECT account_id FROM memberships WHERE user_id = $1::uuid"
-				 " ORDER BY account_id",
-				 1, params, &res, err);
-
-	(void)snprintf(detail, sizeof(detail), "email=%s", email);
-	for (int i = 0; code == 0 && i < PQntuples(res); i++) {
-		struct pg_row row = pg_row_at(res, i);
-		struct id account = pg_row_id(&row);
-		code = pg_row_end(&row, err);
-		if (code == 0)
-			code = registry_audit(
-				r, &(struct registry_audit){&account, action, user, detail}, err);
-	}
-	return code;
-}
-
 static int user_disable(struct registry *r, const char *email, bool disabled, struct id *user,
 			struct error *err)
 {
@@ -274,7 +289,7 @@ static int user_disable(struct registry *r, const char *email, bool disabled, st
 			     2, params, NULL, err);
 	return code < 0 ? code
 			: audit_everywhere(r, user, disabled ? "user.disable" : "user.enable",
-					   email, err);
+					   email, NULL, err);
 }
 
 int registry_user_disable(struct registry *r, const char *email, bool disabled, struct id *ret_user,

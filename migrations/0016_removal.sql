@@ -177,7 +177,7 @@ AS $$
 		AND parent.relnamespace = 'public'::regnamespace
 		AND c.relname ~ ('^' || parent.relname || '_[0-9]{6}$')
 		AND right(c.relname, 6) < to_char((now() AT TIME ZONE 'UTC') - make_interval(months =>
-			CASE parent.relname WHEN 'audit_events' THEN p_audit ELSE p_history END), 'YYYYMM')
+			greatest(1, CASE parent.relname WHEN 'audit_events' THEN p_audit ELSE p_history END)), 'YYYYMM')
 	ORDER BY right(c.relname, 6), c.relname
 $$;
 

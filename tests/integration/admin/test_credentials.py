@@ -55,7 +55,7 @@ class Credentials(Calls):
         self.assertNotEqual(back["key"], made["key"])
         self.assertEqual(sql("SELECT string_agg(action || ' ' || detail, ', ' ORDER BY at) FROM audit_events"
                              " WHERE account_id = '%s' AND object_id = '%s'" % (two["id"], made["id"])),
-                         "user.create email=%s role=admin, user.remove email=%s, user.create email=%s role=reader new_key"
+                         "user.create email=%s role=admin, user.remove email=%s key_revoked, user.create email=%s role=reader new_key"
                          % (bob, bob, bob))
 
     def test_user_disable(self):

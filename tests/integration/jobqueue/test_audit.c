@@ -134,7 +134,7 @@ static void test_operators_changes_are_in_it(void **state)
 		assert_null(strstr(l.events[i].detail, user.key));
 	}
 	assert_string_equal(l.events[5].detail, "running_max=4");
-	assert_string_equal(l.events[7].detail, "198.51.100.0/24");
+	assert_string_equal(l.events[7].detail, "shared=true 198.51.100.0/24");
 	assert_string_equal(l.events[4].detail, "name=ci permissions=read");
 	assert_string_equal(l.events[4].object.hex, id.hex);
 	assert_string_equal(l.events[2].detail, "email=audit@example.net role=reader new_key");
@@ -177,7 +177,8 @@ static void test_prefixes_that_do_not_fit_are_not_all_named(void **state)
 	const char *detail = l.events[0].detail;
 	assert_true(strlen(detail) <= LIMIT_AUDIT_DETAIL_BYTES && strlen(detail) > 900);
 	assert_string_equal(detail + strlen(detail) - 4, ",...");
-	assert_int_equal(strncmp(detail, "2001:db8:1000::/48,2001:db8:1001::/48,", 38), 0);
+	assert_int_equal(strncmp(detail, "shared=true 2001:db8:1000::/48,2001:db8:1001::/48,", 50),
+			 0);
 }
 
 static void test_filters(void **state)
@@ -271,6 +272,110 @@ static void test_nobody_changes_it(void **state)
 	assert_string_equal(actions(k, &account, &everything), "account.create pcap.stop");
 }
 
+/* A sampler made by the operator, which leaves a row that is no account's. */
+static void fleet_row(struct kit *k, struct id *ret_sampler)
+{
+	char name[64], secret[SECRET_TEXT_BYTES];
+
+	(void)snprintf(name, sizeof(name), "fleet-%s", id_new_v4().hex);
+	assert_int_equal(
+		registry_sampler_create(k->registry, name, "ord01", ret_sampler, secret, NULL), 0);
+	assert_int_equal(kit_sql_i64(k, "SELECT count(*) FROM audit_fleet WHERE object_id = '%s'",
+				     ret_sampler->hex),
+			 1);
+}
+
+static void test_what_is_no_accounts_is_no_tenants(void **state)
+{
+	struct kit *k = *state;
+	struct id account = kit_account(k, 0, 3, NULL), sampler;
+	struct jq_audit_query q = everything;
+
+	fleet_row(k, &sampler);
+	assert_string_equal(actions(k, &account, &everything), "account.create");
+	q.operators = true;
+	assert_string_equal(actions(k, &account, &q), "account.create");
+	q = everything;
+	q.action = "sampler.create";
+	assert_string_equal(actions(k, &account, &q), "");
+	/* a row without an account cannot be in the tenants' table */
+	assert_string_equal(kit_sql_fails(k,
+					  "INSERT INTO audit_events (id, actor, source, request_id,"
+					  " action, result) VALUES ('%s', 'x', '', '', 'x', 'ok')",
+					  id_new_v7(clock_wall_now_us()).hex),
+			    "23502");
+}
+
+/* The operator's table, in every scope but his: also with all rights that somebody might grant by mistake. */
+static void test_the_fleets_rows_are_the_operators(void **state)
+{
+	static const char *const scopes[] = {"", "account", "fleet", "auth", "nonsense"};
+	static const char *const roles[] = {"edgecap_api", "edgecap_assembler"};
+	struct kit *k = *state;
+	struct id account = kit_account(k, 0, 3, NULL), sampler;
+	const char *month = kit_sql_text(k, "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYYMM')");
+
+	fleet_row(k, &sampler);
+	for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
+		kit_sql(k, "SET ROLE %s; SET edgecap.scope = 'admin'", roles[i]);
+		assert_string_equal(kit_sql_fails(k, "SELECT FROM audit_fleet"), "42501");
+		assert_string_equal(kit_sql_fails(k, "SELECT FROM audit_fleet_%s", month), "42501");
+		assert_string_equal(
+			kit_sql_fails(k, "INSERT INTO audit_fleet (id) VALUES ('%s')", sampler.hex),
+			"42501");
+		kit_sql(k, "RESET ROLE; RESET edgecap.scope");
+	}
+	kit_sql(k,
+		"CREATE ROLE careless; GRANT USAGE ON SCHEMA public TO careless;"
+		"GRANT ALL ON audit_fleet, audit_fleet_%s TO careless",
+		month);
+	for (size_t i = 0; i < ARRAY_LEN(scopes); i++) {
+		kit_sql(k,
+			"SET ROLE careless; SET edgecap.scope = '%s';"
+			"SET edgecap.account_id = '%s'",
+			scopes[i], account.hex);
+		assert_int_equal(kit_sql_i64(k, "SELECT count(*) FROM audit_fleet"), 0);
+		assert_int_equal(kit_sql_i64(k, "SELECT count(*) FROM audit_fleet_%s", month), 0);
+		assert_string_equal(
+			kit_sql_fails(k,
+				      "INSERT INTO audit_fleet (id, actor, source, action, result)"
+				      " VALUES ('%s', 'x', '', 'x', 'ok')",
+				      id_new_v7(clock_wall_now_us()).hex),
+			"42501");
+		kit_sql(k, "RESET ROLE; RESET edgecap.scope; RESET edgecap.account_id");
+	}
+	kit_sql(k, "SET ROLE careless; SET edgecap.scope = 'admin'");
+	assert_true(kit_sql_i64(k, "SELECT count(*) FROM audit_fleet") > 0);
+	kit_sql(k, "RESET ROLE; RESET edgecap.scope; DROP OWNED BY careless; DROP ROLE careless");
+}
+
+/* As with the accounts' rows: not by the superuser either, and not by a role with all rights. */
+static void test_nobody_changes_the_fleets_rows(void **state)
+{
+	static const char *const roles[] = {"edgecap_api", "edgecap_assembler", "edgecap_admin"};
+	struct kit *k = *state;
+	const char *month = kit_sql_text(k, "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYYMM')");
+	const char *const statements[] = {
+		"UPDATE audit_fleet SET result = 'x'", "DELETE FROM audit_fleet",
+		"TRUNCATE audit_fleet",
+		arena_printf(&k->arena, "UPDATE audit_fleet_%s SET actor = ''", month),
+		arena_printf(&k->arena, "DELETE FROM audit_fleet_%s", month)};
+	struct id sampler;
+
+	fleet_row(k, &sampler);
+	for (size_t i = 0; i < ARRAY_LEN(statements); i++) {
+		assert_string_equal(kit_sql_fails(k, "%s", statements[i]), "EC002");
+		for (size_t r = 0; r < ARRAY_LEN(roles); r++) {
+			kit_sql(k, "SET ROLE %s; SET edgecap.scope = 'admin'", roles[r]);
+			assert_string_equal(kit_sql_fails(k, "%s", statements[i]), "42501");
+			kit_sql(k, "RESET ROLE; RESET edgecap.scope");
+		}
+	}
+	assert_int_equal(kit_sql_i64(k, "SELECT count(*) FROM audit_fleet WHERE object_id = '%s'",
+				     sampler.hex),
+			 1);
+}
+
 static void test_a_page_comes_in_the_order_of_the_index(void **state)
 {
 	struct kit *k = *state;
@@ -295,6 +400,9 @@ int main(void)
 		cmocka_unit_test(test_filters),
 		cmocka_unit_test(test_nobody_sees_anothers),
 		cmocka_unit_test(test_nobody_changes_it),
+		cmocka_unit_test(test_what_is_no_accounts_is_no_tenants),
+		cmocka_unit_test(test_the_fleets_rows_are_the_operators),
+		cmocka_unit_test(test_nobody_changes_the_fleets_rows),
 		cmocka_unit_test(test_a_page_comes_in_the_order_of_the_index),
 	};
 

@@ -249,7 +249,7 @@ static void test_policies_alone_keep_accounts_apart(void **state)
 	for (size_t r = 0; r < ARRAY_LEN(roles); r++)
 		try_table(k, roles[r], "accounts", "id", &t, true);
 	/* of no account: in an account's scope they are not there at all */
-	static const char *const none[] = {"users", "api_keys", "samplers"};
+	static const char *const none[] = {"users", "api_keys", "samplers", "audit_fleet"};
 	for (size_t i = 0; i < ARRAY_LEN(none) * ARRAY_LEN(roles); i++) {
 		assert_int_equal(
 			kit_sql_i64(k,
@@ -401,6 +401,12 @@ static const char *const for_all[] = {
 	"ALTER ROLE edgecap_owner SUPERUSER",
 	"DROP POLICY pcaps_scope ON pcaps",
 	"DROP TABLE audit_events",
+	"ALTER TABLE audit_fleet DISABLE TRIGGER ALL",
+	"DROP TABLE audit_fleet",
+	"TRUNCATE audit_fleet",
+	"UPDATE audit_fleet SET result = 'x'",
+	"DELETE FROM audit_fleet",
+	"SELECT * FROM audit_fleet FOR UPDATE",
 	"DROP FUNCTION pcap_submit",
 	"TRUNCATE audit_events",
 	"TRUNCATE pcaps",
@@ -417,6 +423,7 @@ static const char *const for_all[] = {
 	"DELETE FROM schema_migrations",
 	"SELECT partition_make('pcaps', now())",
 	"SELECT tenant_policy_make('pcaps')",
+	"SELECT operator_policy_make('pcaps')",
 	"DELETE FROM accounts",
 	"DELETE FROM pcaps",
 	"DELETE FROM pcap_parts",
@@ -453,6 +460,8 @@ static const char *const for_api[] = {
 	"SELECT partitions_make(1)",
 	"SELECT partition_drop('pcaps_202004', 1, 1)",
 	"SELECT pcap_reassemble(gen_random_uuid())",
+	"SELECT id FROM audit_fleet",
+	"INSERT INTO audit_fleet (id) SELECT gen_random_uuid()",
 };
 
 static const char *const for_assembler[] = {
@@ -473,6 +482,8 @@ static const char *const for_assembler[] = {
 	"UPDATE pcap_parts SET captured = 0",
 	"INSERT INTO audit_events (account_id, id) SELECT id, id FROM accounts",
 	"SELECT id FROM audit_events",
+	"SELECT id FROM audit_fleet",
+	"INSERT INTO audit_fleet (id) SELECT gen_random_uuid()",
 	"UPDATE pcaps SET delete_requested_at = now()",
 	"SELECT samplers_available(1, NULL)",
 	"SELECT retention_shorten(gen_random_uuid(), 1)",
@@ -523,8 +534,12 @@ static void test_what_each_role_is_refused(void **state)
 			const char *name = partitions.names[n];
 			assert_denied(conn, arena_printf(&k->arena, "SELECT FROM %s", name));
 			assert_denied(conn, arena_printf(&k->arena, "DELETE FROM %s", name));
-			assert_denied(conn, arena_printf(&k->arena, "UPDATE %s SET %s", name,
-							 "account_id = account_id"));
+			const char *column =
+				strncmp(name, "audit_fleet", strlen("audit_fleet")) == 0
+					? "id = id"
+					: "account_id = account_id";
+			assert_denied(conn,
+				      arena_printf(&k->arena, "UPDATE %s SET %s", name, column));
 		}
 		PQfinish(conn);
 	}
