@@ -5,6 +5,7 @@
 
 #include "api/conn.h"
 #include "api/forwarded.h"
+#include "base/attr.h"
 
 /* Lives until it is ended; conn is NULL when that has closed. */
 struct api_admission {
@@ -13,9 +14,15 @@ struct api_admission {
 	char peer[API_ADDRESS_TEXT_BYTES]; /* "": not named */
 };
 
+static struct api_conn *conn_of(const struct api_admission *a)
+{
+	EC_ASSERT(a->conn);
+	return a->conn;
+}
+
 static struct bytes head_of(const struct api_admission *a)
 {
-	const struct api_conn *c = a->conn;
+	const struct api_conn *c = conn_of(a);
 
 	return (struct bytes){(const uint8_t *)c->sock->input->bytes, c->head.bytes};
 }
@@ -25,16 +32,21 @@ struct api_app *api_admission_app(const struct api_admission *a)
 	return a->app;
 }
 
+bool api_admission_gone(const struct api_admission *a)
+{
+	return !a->conn;
+}
+
 struct bytes api_admission_method(const struct api_admission *a)
 {
-	struct http_span s = a->conn->head.method;
+	struct http_span s = conn_of(a)->head.method;
 
 	return (struct bytes){head_of(a).p + s.at, s.n};
 }
 
 struct bytes api_admission_target(const struct api_admission *a)
 {
-	struct http_span s = a->conn->head.target;
+	struct http_span s = conn_of(a)->head.target;
 
 	return (struct bytes){head_of(a).p + s.at, s.n};
 }

@@ -18,16 +18,19 @@ struct api_conn;
 /* What the server was configured with. */
 struct api_app *api_admission_app(const struct api_admission *a);
 
-/* Method. Borrowed for the call of admit. */
+/* The connection has closed: nothing may be asked of its head any more. */
+bool api_admission_gone(const struct api_admission *a);
+
+/* Method. Not when it is gone; borrowed until the loop's next callback. */
 struct bytes api_admission_method(const struct api_admission *a);
 
-/* Path and query as sent. Borrowed for the call of admit. */
+/* Path and query as sent. As api_admission_method. */
 struct bytes api_admission_target(const struct api_admission *a);
 
 /* Address of the client; NULL when our proxy should name it and does not. Borrowed until a is ended. */
 const char *api_admission_peer(const struct api_admission *a);
 
-/* Value of a header as api_request_header. Borrowed for the call of admit. */
+/* Value of a header as api_request_header. As api_admission_method. */
 size_t api_admission_header(const struct api_admission *a, const char *name, struct bytes *ret);
 
 /* The body may come. sender: whose share of the bodies it counts in, copied; NULL: nobody's. Ends a. */

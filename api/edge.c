@@ -6,6 +6,7 @@
 #include "api/app.h"
 #include "api/edge_auth.h"
 #include "api/edge_objects.h"
+#include "api/forwarded.h"
 #include "api/routes.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -175,11 +176,38 @@ void api_serve_edge_object(struct api_request *r)
 		edge_object_put(r, e->config.store, e->config.signing_secret);
 }
 
+/* As certificate_fits, before the body: a token or a URL alone lets none in. False: refused. */
+static bool certificate_admits(const struct edge *e, struct api_admission *a, const char *name)
+{
+	struct client_cert_claim claim = {0};
+	struct client_cert_fault fault;
+
+	claim.verify_count = api_admission_header(a, "x-client-cert-verify", &claim.verify);
+	claim.subject_count = api_admission_header(a, "x-client-cert-subject", &claim.subject);
+	if (client_cert_check(e->config.client_cert, &claim, name, &fault) == 0)
+		return true;
+	log_event(LOG_WARN, "client-certificate-refused", "peer", api_admission_peer(a), "sampler",
+		  name ? name : "", "certificate", fault.name, "reason", fault.text,
+		  (const char *)NULL);
+	api_admission_refuse(a, fault.row, fault.text);
+	return false;
+}
+
+/* The look-up may have taken longer than the client, or than the edge. */
+static void admit_sampler(struct api_admission *a, const struct jq_sampler *sampler)
+{
+	const struct edge *e = api_admission_app(a)->edge;
+	if (!e)
+		api_admission_refuse(a, API_OVERLOADED, NULL);
+	else if (api_admission_gone(a) || certificate_admits(e, a, sampler->name))
+		api_admission_accept(a, &sampler->id);
+}
+
 static void on_checked(void *arg, const struct jq_sampler *sampler, const struct edge_refusal *why)
 {
 	struct api_admission *a = arg;
 	if (sampler) {
-		api_admission_accept(a, &sampler->id);
+		admit_sampler(a, sampler);
 		return;
 	}
 	if (why->reason)
@@ -197,10 +225,7 @@ static void admit_sync(struct edge *e, struct api_admission *a)
 				       .now_ms = uv_now(e->config.loop)};
 	attempt.authorization.count =
 		api_admission_header(a, "authorization", &attempt.authorization.value);
-	if (attempt.peer)
-		edge_auth_check(e->auth, &attempt, on_checked, a);
-	else
-		api_admission_refuse(a, API_MALFORMED, NULL);
+	edge_auth_check(e->auth, &attempt, on_checked, a);
 }
 
 /* A chunk counts for the sampler that its URL was signed for. */
@@ -209,6 +234,8 @@ static void admit_object(struct edge *e, struct api_admission *a)
 	struct edge_object object;
 	enum api_error row = API_INTERNAL;
 	const char *text = NULL;
+	if (!certificate_admits(e, a, NULL))
+		return;
 	if (edge_object_verify(api_admission_target(a), e->config.signing_secret, &object, &row,
 			       &text))
 		api_admission_refuse(a, row, text);
@@ -228,6 +255,8 @@ void api_admit_edge(struct api_admission *a)
 					      api_admission_method(a), path, &found);
 	if (!e) { /* the end of the drain */
 		api_admission_refuse(a, API_OVERLOADED, NULL);
+	} else if (!api_admission_peer(a)) {
+		api_admission_refuse(a, API_MALFORMED, FORWARDED_MISSING);
 	} else if (match == API_MATCH_NONE) {
 		api_admission_refuse(a, API_NO_ROUTE, NULL);
 	} else if (match == API_MATCH && found.route->handler == api_serve_edge_sync) {

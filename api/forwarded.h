@@ -26,6 +26,9 @@ enum forwarded {
 /* From its text. Returns 0, or EC_EINVAL with a text that shows what was seen. */
 int forwarded_parse(struct bytes text, enum forwarded *ret, struct error *err) EC_MUST_CHECK;
 
+/* What a proxy is told that does not say it (API_MALFORMED). */
+#define FORWARDED_MISSING "X-Real-IP must name the client's address, once"
+
 /* Read the value of X-Real-IP: one literal IPv4 or IPv6 address, without port, brackets or zone. dst: n bytes, at least
  * INET6_ADDRSTRLEN; the address in its shortest form (RFC 5952), a v4-mapped one as IPv4; untouched on failure. Returns 0 or EC_EFORMAT. */
 int forwarded_address(struct bytes value, char *dst, size_t n) EC_MUST_CHECK;

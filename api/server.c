@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/conn.h"
+#include "api/forwarded.h"
 #include "api/request_lib.h"
 #include "base/limits.h"
 
@@ -22,8 +23,7 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
 		return 0;
 	}
 	if (api_request_take_peer(r) < 0)
-		api_answer_error(r, API_MALFORMED,
-				 "X-Real-IP must name the client's address, once");
+		api_answer_error(r, API_MALFORMED, FORWARDED_MISSING);
 	else
 		c->listening->server->config.dispatch(r);
 	return 0;

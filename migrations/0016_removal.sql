@@ -166,6 +166,7 @@ DROP FUNCTION partition_drop(text, integer);
 DROP FUNCTION partitions_old(integer);
 
 -- Names of the partitions that only hold ids older than p_history months before this one (of audit rows: p_audit), oldest first.
+-- The running month and the one before it stay whatever the caller says, who could otherwise drop today's audit.
 CREATE FUNCTION partitions_old(p_history integer, p_audit integer) RETURNS SETOF text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
 AS $$

@@ -9,9 +9,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from api_rig import BIN, Account, Api, await_true, body
+from api_rig import BIN, Account, Api, await_true, body, read_answer
 from contract import failure
 from test_edge import chunk_key, message, url
+from test_overload import unknown_part
 
 PROXY = {"EDGECAP_FORWARDED": "unix"}
 
@@ -82,6 +83,11 @@ def test_a_proxy_that_does_not_say_is_refused(proxied, headers):
         answer = ask(proxied, "GET", "/healthz", *headers, listener=listener)
         assert code(answer) == (400, 6003) and "X-Real-IP" in text(answer), answer
         assert peer_of(proxied, answer) == "unix"
+    for line in ("POST /edge/v1/sync", "PUT " + url(chunk_key())):  # nor may it send a body
+        with proxied.dial("edge") as wire:
+            wire.sendall("\r\n".join([line + " HTTP/1.1", "Host: x", "Content-Length: 900", *headers, "", ""]).encode())
+            answer = read_answer(wire)
+            assert code(answer) == (400, 6003) and "X-Real-IP" in text(answer), answer
 
 
 def test_the_connection_goes_on_behind_a_refusal(proxied):
@@ -118,7 +124,7 @@ def test_headers_do_nothing_on_a_unix_socket_without_a_proxy(db, tmp_path):
 
 
 def sync(api, sampler, *headers):
-    data = json.dumps(message(seq=secrets.randbelow(2**40))).encode()
+    data = json.dumps(message(seq=secrets.randbelow(2**40), parts=[unknown_part()])).encode()
     return ask(api, "POST", "/edge/v1/sync", "Authorization: Bearer " + sampler["token"], "X-Real-IP: 192.0.2.1",
                *headers, listener="edge", data=data)  # fmt: skip
 
@@ -155,6 +161,61 @@ def test_uploads_need_a_certificate_as_well(proxied):
     assert code(put(*certificate("x", "FAILED"))) == (401, 10000)
     assert code(put()) == (400, 6003)
     assert put(*certificate("any"))[0] == 200
+
+
+MALFORMED, UNKNOWN, ANOTHERS = (400, 6003), (401, 10000), (403, 10001)
+
+
+@pytest.mark.parametrize("kind", ["sync", "upload"])
+def test_a_body_is_not_received_without_the_certificate(proxied, db, kind):
+    """Only the head is sent: with a stolen token, or a URL that was overheard, nothing else is asked for. A new sampler's token is
+    looked up by the first, remembered for the others."""
+    sampler = db.admin("sampler", "create", "--name", "edge-" + secrets.token_hex(4), "--colo", "ord01")
+    right, size = certificate(sampler["name"]), 1000000
+    line = "POST /edge/v1/sync" if kind == "sync" else "PUT " + url(chunk_key(seq=3), limit=size)
+
+    def begin(*headers):
+        wire = proxied.dial("edge")
+        lines = [line + " HTTP/1.1", "Host: x", "X-Real-IP: 192.0.2.1", "Authorization: Bearer " + sampler["token"]]
+        wire.sendall("\r\n".join([*lines, "Content-Length: %d" % size, *headers, "", ""]).encode())
+        return wire
+
+    wrong = [(("X-Client-Cert-Verify: NONE",), UNKNOWN), (certificate(sampler["name"], "FAILED:expired"), UNKNOWN), ((), MALFORMED),
+             ((*right, "X-Client-Cert-Verify: SUCCESS"), MALFORMED)]  # fmt: skip
+    if kind == "sync":
+        wrong = [(certificate("another"), ANOTHERS), *wrong, (("X-Client-Cert-Verify: SUCCESS",), ANOTHERS)]
+    for headers, refusal in wrong:
+        with begin(*headers) as wire:
+            answer = read_answer(wire)
+            assert code(answer) == refusal and answer[1]["connection"] == "close", headers
+    logged = [line for line in proxied.log().splitlines() if "event=client-certificate-refused" in line and "peer=192.0.2.1" in line]
+    named = [line for line in logged if "sampler=" + sampler["name"] in line]
+    assert len(named) == (len(wrong) if kind == "sync" else 0) and len(logged) >= len(wrong)
+    with begin(*(right if kind == "sync" else certificate("any"))) as wire:
+        wire.sendall(json.dumps(message(parts=[unknown_part()])).encode().ljust(size))
+        assert read_answer(wire)[0] == 200
+
+
+def test_a_client_that_goes_while_its_token_is_looked_up(db, tmp_path, sampler):
+    """Its place is needed for another; then nobody is left whose certificate could be looked at."""
+    line = "POST /edge/v1/sync HTTP/1.1\r\nHost: x\r\nX-Real-IP: 192.0.2.1\r\nAuthorization: Bearer %s\r\n" % sampler["token"]
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%auth_sampler%'"
+    settings = {**sockets(tmp_path), **PROXY, "EDGECAP_EDGE_CLIENT_CERT": "required", "EDGECAP_CONNECTIONS_MAX": "1"}
+    psql = ["psql", "-X", "-q", "-h", db.socket, "-U", "postgres", "-d", "edgecap"]
+    with Api(db, tmp_path, **settings) as api, subprocess.Popen(psql, stdin=subprocess.PIPE, text=True) as holder:
+        holder.stdin.write("BEGIN; LOCK TABLE samplers;\n")
+        holder.stdin.flush()
+        await_true("it is held", 10, lambda: db.sql("SELECT 1 FROM pg_locks WHERE relation = 'samplers'::regclass AND "
+                                                    "mode = 'AccessExclusiveLock' AND granted"))  # fmt: skip
+        with api.dial("edge") as wire:
+            wire.sendall((line + "Content-Length: 9000\r\n\r\n").encode())
+            await_true("it is looked up", 10, lambda: db.sql(waiting) != [["0"]])
+            assert ask(api, "GET", "/healthz", "X-Real-IP: 192.0.2.1", listener="edge")[0] == 200
+            assert wire.recv(1) == b""
+        holder.stdin.close()
+        await_true("it is known", 10, lambda: db.sql(waiting) == [["0"]])
+        assert sync(api, sampler, *certificate(sampler["name"]))[0] == 200
+        assert "client-certificate-refused" not in api.log()
 
 
 def test_an_optional_certificate_must_fit_where_there_is_one(db, tmp_path, sampler):

@@ -155,9 +155,16 @@ static void a_client_that_goes_away_is_not_asked_about(void **state)
 	int fd =
 		begin("PUT /put HTTP/1.1\r\nHost: x\r\nx-later: 1\r\nContent-Length: 9\r\n\r\n", 3);
 	assert_non_null(rig->asked);
+	/* while it is there, its head can be read at any time */
+	struct bytes value;
+	assert_false(api_admission_gone(rig->asked));
+	assert_true(bytes_equal(api_admission_method(rig->asked), bytes_of("PUT")));
+	assert_int_equal(api_admission_header(rig->asked, "content-length", &value), 1);
+	assert_true(bytes_equal(value, bytes_of("9")));
 	/* nothing is read, so only its time ends it */
 	expect_closed(fd);
 	stop_rig();
+	assert_true(api_admission_gone(rig->asked));
 	api_admission_accept(rig->asked, NULL);
 }
 
