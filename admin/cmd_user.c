@@ -44,6 +44,7 @@ static cJSON *membership_json(const struct registry_membership *m)
 	json_add_str(object, "role", m->role);
 	output_add_time(object, "since", m->since_us);
 	output_add_time(object, "key_created", m->key_created_us);
+	output_add_time(object, "key_last_used", m->key_last_used_us);
 	json_add_bool(object, "disabled", m->disabled);
 	return object;
 }
@@ -66,8 +67,9 @@ static int membership_rows(struct command_run *run, struct arena *arena, cJSON *
 
 static int user_list(struct command_run *run, struct error *err)
 {
-	static const char *const columns[] = {"email", "account",     "account_name", "role",
-					      "since", "key_created", "disabled",     NULL};
+	static const char *const columns[] = {"email",         "account",  "account_name",
+					      "role",          "since",    "key_created",
+					      "key_last_used", "disabled", NULL};
 
 	return command_list(run, columns, membership_rows, err);
 }

@@ -145,9 +145,10 @@ int registry_user_create(struct registry *r, const struct registry_member *membe
 struct registry_membership {
 	struct id user, account;
 	const char *email, *account_name, *role;
-	bool disabled;          /* the user, in all accounts */
-	int64_t since_us;       /* the membership */
-	int64_t key_created_us; /* 0: no key in use */
+	bool disabled;            /* the user, in all accounts */
+	int64_t since_us;         /* the membership */
+	int64_t key_created_us;   /* 0: no key in use */
+	int64_t key_last_used_us; /* that key, in any account, to about a minute; 0: never */
 };
 
 /* The members of an account, or of all when account is NULL, by e-mail address and account's name. Returns 0,

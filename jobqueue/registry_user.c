@@ -165,7 +165,7 @@ int registry_user_list(struct registry *r, const struct id *account, struct aren
 	int code =
 		registry_query(r,
 			       "SELECT u.id, u.email, u.disabled, a.id, a.name, m.role,"
-			       " m.created_at, k.created_at"
+			       " m.created_at, k.created_at, k.last_used_at"
 			       " FROM users u JOIN memberships m ON m.user_id = u.id"
 			       " JOIN accounts a ON a.id = m.account_id"
 			       " LEFT JOIN api_keys k ON k.user_id = u.id AND k.revoked_at IS NULL"
@@ -187,6 +187,7 @@ int registry_user_list(struct registry *r, const struct id *account, struct aren
 		list[i].role = arena_strdup(arena, pg_row_text(&row));
 		list[i].since_us = pg_row_time_us(&row);
 		list[i].key_created_us = pg_row_time_us(&row);
+		list[i].key_last_used_us = pg_row_time_us(&row);
 		code = pg_row_end(&row, err);
 		if (code < 0)
 			return code;

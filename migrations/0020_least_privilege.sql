@@ -327,7 +327,7 @@ GRANT SELECT, INSERT, UPDATE ON accounts TO edgecap_admin;
 GRANT SELECT, INSERT, DELETE ON account_prefixes TO edgecap_admin;
 GRANT SELECT, INSERT, UPDATE (email, disabled) ON users TO edgecap_admin;
 GRANT SELECT, INSERT, UPDATE (role), DELETE ON memberships TO edgecap_admin;
-GRANT SELECT (user_id, id, created_at, revoked_at), INSERT, UPDATE (revoked_at) ON api_keys TO edgecap_admin;
+GRANT SELECT (user_id, id, created_at, revoked_at, last_used_at), INSERT, UPDATE (revoked_at) ON api_keys TO edgecap_admin;
 GRANT SELECT (account_id, id, name, permissions, sources, created_at, expires_at, revoked_at, last_used_at), INSERT,
 	UPDATE (revoked_at) ON api_tokens TO edgecap_admin;
 GRANT SELECT (id, name, colo, enabled, created_at, last_seen, host, software, interfaces, miscounted_at), INSERT,

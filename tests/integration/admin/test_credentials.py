@@ -58,6 +58,29 @@ class Credentials(Calls):
                          "user.create email=%s role=admin, user.remove email=%s key_revoked, user.create email=%s role=reader new_key"
                          % (bob, bob, bob))
 
+    def test_a_users_key_shows_when_it_was_last_used(self):
+        """Of the key in use: a new one was never used."""
+        account, other, dora = self.account(), self.account(), self.name() + "@example.net"
+        made = self.ok("user", "create", "--email", dora, "--account", account["id"], "--role", "reader")
+        self.ok("user", "create", "--email", dora, "--account", other["id"], "--role", "reader")
+
+        def listed():
+            rows = [m for m in self.ok("user", "list") if m["id"] == made["id"]]
+            self.assertEqual(len(rows), 2)
+            self.assertEqual(rows[0]["key_last_used"], rows[1]["key_last_used"])
+            self.assertRegex(rows[0]["key_created"], TIME)
+            return rows[0]["key_last_used"]
+
+        self.assertIsNone(listed())
+        sql("UPDATE api_keys SET last_used_at = '2026-01-02 03:04:05Z' WHERE user_id = '%s'" % made["id"])
+        self.assertTrue(listed().startswith("2026-01-02T03:04:05"), listed())
+        shown = run("user", "list", "--account", account["id"], url=self.url)
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        self.assertIn("KEY_LAST_USED", shown.stdout.splitlines()[0])
+        self.assertIn("2026-01-02T03:04:05", shown.stdout.splitlines()[1])
+        self.ok("user", "create", "--email", dora, "--account", account["id"], "--role", "reader", "--new-key")
+        self.assertIsNone(listed())
+
     def test_user_disable(self):
         account, eve = self.account(), self.name() + "@example.net"
         made = self.ok("user", "create", "--email", eve, "--account", account["id"], "--role", "admin")
