@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import secrets
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from edgecap_client import job_body
-from edgecap_lab import TOP, await_true
-from front import FrontLab, read_answers, settings_text
+from edgecap_lab import TOP, await_true, free_port
+from front import FrontLab, nginx_argv, read_answers, settings_text
 from pcap_read import read_pcap
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration/api"))
@@ -347,6 +349,81 @@ def test_render_checks_writes_and_keeps(lab, tmp_path):
         assert path.read_text() == (tmp_path / "out" / path.relative_to(lab.dir / "nginx")).read_text()
 
 
+def family(pid):
+    """A process and all below it: {pid: when it began}; what has ended is not among them."""
+    found = {}
+    try:
+        began = Path("/proc/%d/stat" % pid).read_text().rpartition(")")[2].split()
+        if began[0] != "Z":
+            found[pid] = began[19]
+        for child in Path("/proc/%d/task/%d/children" % (pid, pid)).read_text().split():
+            found.update(family(int(child)))
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return found
+
+
+def still_there(members):
+    return [pid for pid, began in members.items() if family(pid).get(pid) == began]
+
+
+@pytest.fixture
+def rig_of_nginx(lab, tmp_path):
+    """A process that runs nginx as a lab does, in a group of its own; (the process, nginx's members, a function that waits for what it does)."""
+    (tmp_path / "log").mkdir()
+    port = free_port()
+    settings = {"TENANTS_LISTEN": "127.0.0.1:%d" % port, "EDGE_LISTEN": "127.0.0.1:%d" % free_port(), "RUN": tmp_path, "STATE": tmp_path,
+                "LOG": tmp_path}  # fmt: skip
+    assert render(lab, tmp_path, **settings) == (0, "")
+    text = """import sys, pathlib, types
+from edgecap_lab import Program
+from front import nginx_argv
+folder = pathlib.Path(sys.argv[1])
+nginx = Program(types.SimpleNamespace(dir=folder), "nginx", nginx_argv(folder / "out", folder / "e"), {}).start()
+print(nginx.pid, flush=True)
+sys.exit(nginx.process.wait())
+"""
+    rig = subprocess.Popen(["setpriv", "--pdeathsig=KILL", sys.executable, "-B", "-c", text, tmp_path], stdout=subprocess.PIPE,
+                           start_new_session=True, env={**os.environ, "PYTHONPATH": str(TOP / "tests/support")})  # fmt: skip
+    wrapper = int(rig.stdout.readline())
+
+    def members():
+        """The wrapper, the master, and workers by a new name."""
+        try:
+            socket.create_connection(("127.0.0.1", port), 5).close()
+        except OSError:
+            return None
+        found = family(wrapper)
+        return found if len(found) >= 3 else None
+
+    try:
+        await_true("nginx listens", 20, members)
+        yield rig, wrapper, members
+    finally:
+        rig.kill()
+        rig.wait()
+        rig.stdout.close()
+
+
+def test_nothing_is_left_of_a_lab_that_was_killed(rig_of_nginx):
+    rig, _, members = rig_of_nginx
+    all_of_it = members()
+    os.killpg(rig.pid, signal.SIGKILL)
+    await_true("all are gone", 20, lambda: not still_there(all_of_it))
+
+
+def test_nginx_of_a_lab_reloads_and_quits(rig_of_nginx):
+    """Signals reach it through what starts it, and its end what waits for it."""
+    rig, wrapper, members = rig_of_nginx
+    first = members()
+    os.kill(wrapper, signal.SIGHUP)
+    await_true("new workers have replaced the old ones", 20, lambda: len(still_there(first)) == 2 and members())
+    last = members()
+    os.kill(wrapper, signal.SIGQUIT)
+    assert rig.wait(20) == 0
+    assert still_there({**first, **last}) == []
+
+
 @pytest.fixture
 def ipv6_namespace():
     """A network namespace with two addresses of one /64 and one of another; its name."""
@@ -370,8 +447,7 @@ def test_an_ipv6_network_is_one_address(lab, tmp_path, ipv6_namespace):
                 "STATE": tmp_path / "run", "LOG": tmp_path / "run"}  # fmt: skip
     (tmp_path / "front.conf").write_text(settings_text(**settings))
     subprocess.run([*inside, TOP / "deploy/nginx/render", tmp_path / "front.conf", tmp_path / "out"], check=True)
-    nginx = subprocess.Popen([*inside, "setpriv", "--pdeathsig=KILL", "/usr/sbin/nginx", "-c", tmp_path / "out/nginx.conf", "-e",
-                              tmp_path / "run/e", "-g", "daemon off;"])  # fmt: skip
+    nginx = subprocess.Popen([*inside, "setpriv", "--pdeathsig=KILL", *nginx_argv(tmp_path / "out", tmp_path / "run/e")])
     try:
         await_true("nginx is up", 10, lambda: (tmp_path / "run/nginx.pid").exists() and (tmp_path / "run/nginx.pid").read_text())
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from edgecap_lab import TOP, Lab, Program, await_true
 from ports import lease
 
+HERE = Path(__file__).resolve().parent
 GROUP = "www-data"
 EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
@@ -39,6 +40,12 @@ class Authority:
 def openssl(*words):
     done = subprocess.run(["openssl", *map(str, words)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def nginx_argv(folder, log):
+    """Run what render wrote to folder, in front; log: for errors before the configuration is read. Nothing outlives its parent."""
+    return ["/usr/bin/python3", "-B", HERE / "own_pids.py", "/usr/sbin/nginx", "-c", folder / "nginx.conf", "-e", log,
+            "-g", "daemon off;"]  # fmt: skip
 
 
 def settings_text(**settings):
@@ -107,8 +114,7 @@ class FrontLab(Lab):
         done = subprocess.run([TOP / "deploy/nginx/render", self.dir / "front.conf", self.dir / "nginx"],
                               capture_output=True, text=True, check=False)  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-        argv = ["/usr/sbin/nginx", "-c", self.dir / "nginx/nginx.conf", "-e", self.dir / "log/nginx.log",
-                "-g", "daemon off;"]  # fmt: skip
+        argv = nginx_argv(self.dir / "nginx", self.dir / "log/nginx.log")
         self.front = self.programs["front"] = Program(self, "front", argv, {}).start()
         await_true("nginx listens", 10, self._listens)
 
