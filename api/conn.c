@@ -501,6 +501,7 @@ void api_conn_accept(struct api_listening *l)
 		return;
 	l->connections++;
 	s->stats.accepted++;
+	api_server_conn_opened(s);
 	list_append(c, CONNS_IDLE);
 	c->sock = h2o_uv_socket_create(&c->uv.stream, on_uv_closed);
 	c->sock->on_close.cb = on_closed;

@@ -142,5 +142,8 @@ void api_conn_drain(struct api_conn *c);
 /* Cut now; a request that waits for its handler makes it doomed instead. */
 void api_conn_cut(struct api_conn *c);
 
+/* Called by connections: one was opened (server.c). A crowd counts also when it is gone before the next sweep. */
+void api_server_conn_opened(struct api_server *s);
+
 /* Called by connections: one was closed (server.c). */
 void api_server_conn_closed(struct api_server *s);

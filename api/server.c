@@ -69,15 +69,28 @@ static int open_listener(struct api_listening *l, struct error *err)
 	return r < 0 ? error_prefix(err, "listener %s", api_listener_text(l->config.kind)) : 0;
 }
 
+static uint32_t connections(const struct api_server *s)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < s->config.listener_count; i++)
+		n += s->listening[i].connections;
+	return n;
+}
+
+void api_server_conn_opened(struct api_server *s)
+{
+	uint32_t now = connections(s);
+
+	if (now > s->peak_connections)
+		s->peak_connections = now;
+}
+
 /* When a crowd has gone, its memory goes back to the system: the allocator would keep it. */
 static void trim_memory(struct api_server *s)
 {
-	uint32_t now = 0;
+	uint32_t now = connections(s);
 
-	for (size_t i = 0; i < s->config.listener_count; i++)
-		now += s->listening[i].connections;
-	if (now > s->peak_connections)
-		s->peak_connections = now;
 	if (s->peak_connections < CROWD || now > s->peak_connections / 4)
 		return;
 	(void)malloc_trim(0);
