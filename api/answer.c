@@ -37,6 +37,8 @@ void api_answer_begin(struct api_request *r, int status, const char *type, uint6
 	r->server->stats.requests--;
 	if (status >= 400) /* a refusal is small and soon sent: it takes nobody's place */
 		api_request_release(r);
+	else
+		api_request_unmeter(r);
 	req->res.status = status;
 	req->res.reason = api_status_reason(status);
 	req->res.content_length = length == UINT64_MAX ? SIZE_MAX : (size_t)length;
@@ -64,6 +66,9 @@ void api_answer_send(struct api_request *r, struct bytes body)
 	h2o_start_response(r->req, &generator);
 	h2o_send(r->req, &piece, count, H2O_SEND_STATE_FINAL);
 	api_conn_hook(c);
+	/* what the kernel has not taken by now waits for the client */
+	if (c->request == r && uv_stream_get_write_queue_size(&c->uv.stream) > 0)
+		api_answer_waits(r);
 	api_conn_answered(c);
 }
 

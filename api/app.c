@@ -35,7 +35,7 @@ static void check_descriptors(const struct api_config *c)
 {
 	enum { OTHERS = 256 };
 	uint64_t listeners = 1 + (uint64_t)c->has_edge + (uint64_t)c->has_ops;
-	uint64_t needed = listeners * c->connections_max + c->requests_max + OTHERS;
+	uint64_t needed = listeners * c->connections_max + c->answers_max + OTHERS;
 	struct rlimit limit;
 	char have[24], want[24];
 
@@ -135,6 +135,7 @@ static int open_server(struct api_app *app, struct error *err)
 	const struct api_config *c = &app->config;
 	struct api_server_config s = {.app = app,
 				      .reuseport = c->reuseport,
+				      .answers_max = c->answers_max,
 				      .sender_bodies_max = LIMIT_SAMPLER_BODIES,
 				      .stall_limit_s = LIMIT_WRITE_STALL_S,
 				      .write_rate_bytes = LIMIT_WRITE_RATE_BYTES,

@@ -32,7 +32,7 @@ struct api_config {
 	uint64_t drain_ms;
 	uint32_t request_rate_per_s, request_burst;
 	uint32_t login_failures, login_refill_ms;
-	uint32_t requests_max, account_requests_max, account_downloads_max;
+	uint32_t requests_max, account_requests_max, account_downloads_max, answers_max;
 	uint32_t connections_max, connections_per_source;
 	bool reuseport;
 	enum log_level log_level;

@@ -34,7 +34,7 @@ static const struct {
 #undef X
 };
 
-enum { ETAG_BYTES = DIGEST_HEX_BYTES + 2 };
+enum { ETAG_BYTES = DIGEST_HEX_BYTES + 2, RETRY_S = 5 };
 
 /* A download from its request to its last byte. Lives on the heap: a read may still run when the request is over. */
 struct download {
@@ -218,6 +218,15 @@ static void answer_not_modified(struct download *d)
 	api_answer_empty(r, 304);
 }
 
+static void answer_too_many(struct download *d)
+{
+	struct api_request *r = d->r;
+
+	download_free(d);
+	api_answer_busy(r, API_OVERLOADED, RETRY_S,
+			"Too many downloads of all accounts; try again");
+}
+
 /* The file is known: whole, a part, or nothing new? */
 static void begin(struct download *d)
 {
@@ -240,6 +249,10 @@ static void begin(struct download *d)
 		return;
 	case RANGE_WHOLE:
 	case RANGE_PART:
+		if (!api_request_reserve_answer(d->r)) {
+			answer_too_many(d);
+			return;
+		}
 		d->part = answer == RANGE_PART;
 		store_reader_open(d->store, d->key, d->span.offset, d->span.length, on_reader, d);
 		return;

@@ -223,6 +223,10 @@ void api_metrics_put_server(const struct api_server_stats *s, struct buf *out)
 		"Connections closed at once because there were too many.", s->refused);
 	put_one(out, "edgecap_api_connections_yielded_total", "counter",
 		"Connections closed to make room for others.", s->yielded);
+	put_one(out, "edgecap_api_answers_unread", "gauge",
+		"Answers that clients have not taken, downloads among them.", s->answers);
+	put_one(out, "edgecap_api_answers_yielded_total", "counter",
+		"Answers cut for another one, because there were too many.", s->answers_yielded);
 	put_one(out, "edgecap_api_connections_stalled_total", "counter",
 		"Connections closed because the client did not read, or hardly.", s->stalled);
 }

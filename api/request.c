@@ -40,11 +40,16 @@ static void report(struct api_request *r)
 		s->config.observe(s->config.app, &x);
 }
 
-void api_request_release(struct api_request *r)
+void api_request_unmeter(struct api_request *r)
 {
 	if (r->metered)
 		r->server->stats.metered--;
 	r->metered = false;
+}
+
+void api_request_release(struct api_request *r)
+{
+	api_request_unmeter(r);
 	for (unsigned i = 0; i < API_SHARE_COUNT; i++)
 		api_request_unshare(r, (enum api_share)i);
 }
@@ -254,9 +259,12 @@ bool api_request_share(struct api_request *r, enum api_share share, const struct
 
 void api_request_unshare(struct api_request *r, enum api_share share)
 {
-	if (*r->holders[share].hex)
-		share_give(&r->server->shares[share], &r->holders[share]);
+	if (!*r->holders[share].hex)
+		return;
+	share_give(&r->server->shares[share], &r->holders[share]);
 	r->holders[share] = (struct id){""};
+	if (share == API_SHARE_ANSWERS)
+		r->server->stats.answers--;
 }
 
 void api_request_identify(struct api_request *r, const struct api_identity *identity)

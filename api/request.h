@@ -80,8 +80,8 @@ const char *api_request_id(const struct api_request *r);
 /* Wall clock when the request was complete: microseconds since 1970. */
 int64_t api_request_received_us(const struct api_request *r);
 
-/* Count the request among those that are handled at the same time, until it is over. Returns how many there are now. At most once for
- * each request. */
+/* Count the request among those that are handled at the same time, until its answer begins: what a client does not take is no work of
+ * ours. Returns how many there are now. At most once for each request. */
 uint32_t api_request_meter(struct api_request *r);
 
 /* What many may hold at the same time, each with a limit. */
@@ -89,9 +89,10 @@ enum api_share {
 	API_SHARE_CREDENTIAL, /* requests with a credential that is not looked up yet */
 	API_SHARE_ACCOUNT,    /* an account's requests */
 	API_SHARE_DOWNLOADS,  /* an account's downloads */
+	API_SHARE_ANSWERS,    /* an account's answers that its clients have not taken */
 };
 
-enum { API_SHARE_COUNT = 3 };
+enum { API_SHARE_COUNT = 4 };
 
 /* Count the request as one of holder's until it is over or given back. Returns false when holder has max already. At most once for each
  * share. */
@@ -100,6 +101,13 @@ bool api_request_share(struct api_request *r, enum api_share share, const struct
 
 /* Count it no more; does nothing when it was not counted. */
 void api_request_unshare(struct api_request *r, enum api_share share);
+
+/* Count the answer to come among those that clients have not taken, in the share of the account that r is counted for
+ * (API_SHARE_ACCOUNT; without one it is not counted). To be called once, before anything is opened for an answer that is streamed; others are
+ * counted when a client does not take them at once. When there are answers_max of them (server.h), the account that has the most
+ * loses the oldest that waits for its client, if it has at least two more than this one. Returns false when none has, or without
+ * memory: answer API_OVERLOADED. */
+bool api_request_reserve_answer(struct api_request *r);
 
 /* --- who asks: set by authentication, read by handlers, audit rows and the access log --- */
 

@@ -50,7 +50,7 @@ struct api_request *api_request_new(struct api_conn *c, h2o_req_t *req);
  * proxy does not say; then the request must be refused. */
 int api_request_take_peer(struct api_request *r) EC_MUST_CHECK;
 
-/* Count r no more, neither among all requests nor in anybody's share. */
+/* Count r no more, neither among those that are handled nor in anybody's share. */
 void api_request_release(struct api_request *r);
 
 /* Tell whoever watches, once for each event. */
@@ -61,6 +61,13 @@ void api_answer_begin(struct api_request *r, int status, const char *type, uint6
 
 /* Send an answer that is complete in memory, without the body for HEAD. body: borrowed until the request is released. */
 void api_answer_send(struct api_request *r, struct bytes body);
+
+/* The client has not taken r's whole answer at once: count it (API_SHARE_ANSWERS). It is never refused, so another one may be closed for it:
+ * of the account that has the most, else the oldest of its own, else the oldest. */
+void api_answer_waits(struct api_request *r);
+
+/* Count r no more among those that are handled. */
+void api_request_unmeter(struct api_request *r);
 
 /* The request is over: end its source when it has one that did not end. */
 void api_stream_released(struct api_request *r, bool complete);

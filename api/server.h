@@ -48,6 +48,7 @@ struct api_server_config {
 	bool reuseport;
 	size_t listener_count; /* 1..API_LISTENER_COUNT */
 	struct api_listener_config listeners[API_LISTENER_COUNT];
+	uint32_t answers_max; /* that clients have not taken (api_request_reserve_answer) */
 	uint32_t
 		sender_bodies_max; /* bodies that come at the same time from one sender (admission.h) */
 	/* a client that does not take what is sent is closed after this: LIMIT_WRITE_STALL_S */
@@ -90,11 +91,13 @@ struct api_server_stats {
 		uint32_t connections; /* open */
 	} listeners[API_LISTENER_COUNT];
 	uint32_t requests;          /* not yet answered */
-	uint32_t metered;           /* counted by api_request_meter and not yet over */
+	uint32_t metered;           /* counted by api_request_meter, not yet answered */
+	uint32_t answers;           /* counted by api_request_reserve_answer or slowly taken */
 	uint64_t bodies_bytes;      /* request bodies in memory */
 	uint64_t accepted, refused; /* connections; refused: too many */
 	uint64_t yielded;           /* closed to make room for others */
 	uint64_t stalled;           /* closed because the client did not read, or hardly */
+	uint64_t answers_yielded;   /* cut for another one */
 };
 
 /* Fill in the counters. */

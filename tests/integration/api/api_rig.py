@@ -3,6 +3,7 @@
 The PostgreSQL is with-postgres's (tests/support): EDGECAP_TEST_DATABASE_URL and its companions. EDGECAP_BIN_DIR says which build.
 """
 
+import contextlib
 import datetime
 import hashlib
 import json
@@ -97,6 +98,19 @@ class Database:
     def slots(self):
         """When each account's last slot was taken."""
         return self.sql("SELECT id, last_collect_at FROM accounts ORDER BY id")
+
+    @contextlib.contextmanager
+    def locked(self, table):
+        """Nobody reads the table meanwhile: whoever wants to waits."""
+        holder = subprocess.Popen(["psql", "-X", "-q", "-At", "-h", self.socket, "-U", "postgres", "-d", "edgecap"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # fmt: skip
+        try:
+            holder.stdin.write("BEGIN; LOCK TABLE %s; SELECT 'locked';\n" % table)
+            holder.stdin.flush()
+            assert holder.stdout.readline() == "locked\n"
+            yield
+        finally:
+            holder.communicate("ROLLBACK;\n", timeout=60)
 
     def stop(self):
         subprocess.run([self.control, "stop", "-m", "immediate"], check=True, capture_output=True)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from api_rig import Account, Api, await_true, body, finished_job
+from api_rig import Account, Api, await_true, body, finished_job, read_answer
 from contract import check_failure, failure, result
 
 MISSING = "0123456789abcdef0123456789abcdef"
@@ -201,19 +201,17 @@ def test_too_many_requests(db, tmp_path):
 def test_too_much_at_once(db, tmp_path):
     account = Account(db)
     with Api(db, tmp_path, EDGECAP_REQUESTS_MAX="3") as api:
-        job = finished_job(api, account, b"p" * 8000000)
-        socks = []
-        for _ in range(3):
-            sock = api.dial(receive_bytes=4096)
-            sock.sendall(("GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n" % (
-                account.path("/%s/download" % job), account.token)).encode())  # fmt: skip
-            assert sock.recv(12) == b"HTTP/1.1 200"
-            socks.append(sock)
-        failure(api.call("GET", account.path(), account), 503, 1503)
-        assert api.call("GET", "/healthz").status_code == 200
-        socks.pop().close()
-        await_true("a place is free", 5,
-                   lambda: api.call("GET", account.path(), account).status_code == 200)  # fmt: skip
+        with db.locked("pcaps"):
+            socks = [api.dial() for _ in range(3)]
+            for sock in socks:
+                sock.sendall(("GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n" % (
+                    account.path(), account.token)).encode())  # fmt: skip
+            # and the one that asks for it
+            await_true("they are at work", 30, lambda: api.metric("edgecap_api_requests_in_flight") == 4)
+            failure(api.call("GET", account.path(), account), 503, 1503)
+            assert api.call("GET", "/healthz").status_code == 200
+        assert [read_answer(sock)[0] for sock in socks] == [200] * 3
+        result(api.call("GET", account.path(), account))
         for sock in socks:
             sock.close()
 

@@ -3,12 +3,25 @@
 import os
 import re
 import secrets
+import socket
 import threading
 import time
 from pathlib import Path
 
 import pytest
-from api_rig import BIN, Account, Api, await_true, finished_job, read_answer, resident_bytes, small_quarantine
+from api_rig import (
+    BIN,
+    Account,
+    Api,
+    Wire,
+    await_true,
+    body,
+    finished_job,
+    read_answer,
+    receive,
+    resident_bytes,
+    small_quarantine,
+)
 from contract import check_failure, failure, result
 from crowd import Crowd, bearer, download_head, head, raise_descriptors
 from test_edge import chunk_key, message, put, sync, url
@@ -16,6 +29,8 @@ from test_edge import chunk_key, message, put, sync, url
 CHUNK = 8 * 1024 * 1024
 SANITIZED = re.search("[at]san", os.environ.get("EDGECAP_BIN_DIR", ""))
 KEPT_BYTES = (128 if SANITIZED else 16) * 1024 * 1024
+LONG = 3000000  # of a file that no buffer takes whole
+TENANTS_BODIES_BYTES = 64 * 1024 * 1024
 IDLE, SLOW = 10000, 500  # of them readers, and as many writers
 
 
@@ -152,6 +167,120 @@ def test_a_thousand_requests_of_one_do_not_fill_the_service(db, tmp_path):
         assert set(statuses) <= {200, 429} and statuses.count(200) >= 100, {s: statuses.count(s) for s in set(statuses)}
 
 
+def test_slow_readers_of_many_accounts_hold_up_nobody(db, tmp_path):
+    """They hold all answers that may wait and more than the requests that may be handled: another's requests go on, and his first download."""
+    limits = {"REQUESTS_MAX": 10, "ANSWERS_MAX": 40, "ACCOUNT_DOWNLOADS_MAX": 10}
+    accounts, other = [Account(db) for _ in range(8)], Account(db)
+    content = b"p" * LONG
+    with Api(db, tmp_path, **{"EDGECAP_" + name: str(value) for name, value in limits.items()}) as api:
+        files = descriptors(api)
+        jobs = [(a, finished_job(api, a, content)) for a in accounts]
+        wires = [slow_download(api, *job) for job in jobs for _ in range(5)]
+        assert all(wires) and api.metric("edgecap_api_answers_unread") == 40
+        job = finished_job(api, other, content)
+        result(api.call("GET", other.path(), other))
+        result(api.call("GET", other.path("/" + job), other))
+        result(api.call("POST", other.path(), other, json=body()))
+        # one of theirs that waits for its client goes for each: 4.4 places are the ninth's equal part
+        own = [await_true("a place for the other's download", 60, lambda: slow_download(api, other, job)) for _ in range(4)]
+        answer = api.call("GET", other.path("/%s/download" % job), other)
+        assert failure(answer, 503, 1503)["message"] == "Too many downloads of all accounts; try again"
+        assert answer.headers["Retry-After"] == "5"
+        assert api.metric("edgecap_api_answers_yielded_total") == 4
+        assert api.metric("edgecap_api_answers_unread") == 40
+        assert [len(read_answer(wire)[2]) for wire in own] == [len(content)] * 4
+        assert sum(len(rest(wire)) < len(content) for wire in wires) == 4
+        for wire in wires + own:
+            wire.close()
+        await_true("nothing is left", 60, lambda: api.metric("edgecap_api_answers_unread") == 0)
+        await_true("the files are closed", 60, lambda: descriptors(api) <= files + 3)
+        assert api.call("GET", other.path("/%s/download" % job), other).content == content
+
+
+def slow_download(api, account, job):
+    """A connection on which the answer has begun that nobody reads; None when it was refused for the time being."""
+    wire = begin(api, download_head(account, job), receive_bytes=4096)
+    if wire.recv(12, socket.MSG_PEEK | socket.MSG_WAITALL) == b"HTTP/1.1 200":
+        return wire
+    with wire:
+        status, headers, content = read_answer(wire)
+        assert status == 503 and headers["retry-after"] == "5", content
+    return None
+
+
+def rest(wire):
+    """What still comes until the end."""
+    pieces = []
+    while piece := receive(wire):
+        pieces.append(piece)
+        if sum(map(len, pieces)) >= LONG:
+            break
+    return b"".join(pieces)
+
+
+def test_fifty_accounts_of_one_attacker(db, tmp_path):
+    """With the limits as they come: 1,000 downloads at 2 KiB/s, each made anew when it was cut, and a tenant beside them."""
+    if raise_descriptors() < 2500:
+        pytest.skip("this needs 2500 descriptors")
+    content = b"what the tenant has captured" * 1000
+    with Api(db, tmp_path, ASAN_OPTIONS=small_quarantine()) as api:
+        accounts, tenant = [Account(db) for _ in range(50)], Account(db, running_max=100)
+        readers = [download_head(a, finished_job(api, a, b"p" * 3000000)) for a in accounts] * 20
+        job = finished_job(api, tenant, content)
+
+        def ask():
+            result(api.call("GET", tenant.path(), tenant))
+            result(api.call("POST", tenant.path(), tenant, json=body()))
+            result(api.call("GET", tenant.path("/" + job), tenant))
+            await_true("the tenant's download", 60, lambda: api.call("GET", tenant.path("/%s/download" % job), tenant).content == content)
+
+        ask()
+        files, start = descriptors(api), resident_bytes(api)
+        with Crowd(*api.address(), readers=readers) as crowd:
+            await_true("all are there", 60, lambda: api.metric("edgecap_api_answers_unread") == 1000)
+            for _ in range(20):
+                ask()
+            assert api.metric("edgecap_api_answers_unread") >= 900
+        assert crowd.result["refused"] == 0 and api.metric("edgecap_api_answers_yielded_total") >= 1
+        await_true("they are forgotten", 60, lambda: api.metric("edgecap_api_answers_unread") == 0)
+        await_true("their files are closed", 60, lambda: descriptors(api) <= files + 3)
+        if "tsan" not in BIN.parts:
+            await_true("their memory is given back", 60, lambda: resident_bytes(api) <= start + KEPT_BYTES, 0.5)
+
+
+def test_slow_writers_of_many_accounts_hold_up_nobody(db, tmp_path):
+    """More unfinished bodies than there is memory for, from several addresses: the oldest yield, and another's is taken."""
+    count, size = 1300, 60000
+    if raise_descriptors() < 2 * count:
+        pytest.skip("this needs %d descriptors" % (2 * count))
+    account, other = Account(db), Account(db)
+    with Api(db, tmp_path, ASAN_OPTIONS=small_quarantine()) as api:
+        result(api.call("POST", other.path(), other, json=body()))
+        files, start = descriptors(api), resident_bytes(api)
+        text = (head("POST", account.path(), bearer(account.token), "Content-Length: %d" % size) + "x" * (size - 1)).encode()
+        wires = []
+        for i in range(count):
+            wires.append(Wire())
+            wires[-1].settimeout(60)
+            wires[-1].bind(("127.0.0.%d" % (2 + i % 4), 0))
+            wires[-1].connect(api.address())
+            wires[-1].sendall(text)
+        for _ in range(3):
+            result(api.call("POST", other.path(), other, json=body()))
+            result(api.call("GET", other.path(), other))
+        assert 0 < api.metric("edgecap_api_request_body_bytes") <= TENANTS_BODIES_BYTES
+        with wires[0]:
+            status, headers, content = read_answer(wires[0])
+            assert status == 503 and headers["retry-after"] == "1"
+            check_failure(status, content, 1503)
+        for wire in wires:
+            wire.close()
+        await_true("nothing is left", 60, lambda: api.metric("edgecap_api_request_body_bytes") == 0)
+        await_true("the connections are closed", 60, lambda: descriptors(api) <= files + 3)
+        if "tsan" not in BIN.parts:
+            await_true("their memory is given back", 60, lambda: resident_bytes(api) <= start + KEPT_BYTES, 0.5)
+
+
 def test_a_source_has_a_share_of_the_connections(db, tmp_path):
     with Api(db, tmp_path, EDGECAP_CONNECTIONS_PER_SOURCE="20") as api:
         host, port = api.address()
@@ -203,8 +332,8 @@ def test_idle_connections_make_room(db, tmp_path):
 
 @pytest.mark.parametrize("limit, enough", [("100:1500", True), ("100:600", False)])
 def test_descriptors_are_as_many_as_connections_need(db, tmp_path, limit, enough):
-    """Three listeners of 200 connections, 500 requests that may each send a file, and what else is open."""
-    with Api(db, tmp_path, wrapper=("prlimit", "--nofile=" + limit), EDGECAP_CONNECTIONS_MAX="200", EDGECAP_REQUESTS_MAX="500") as api:
+    """Three listeners of 200 connections, 500 answers that may each be a file, and what else is open."""
+    with Api(db, tmp_path, wrapper=("prlimit", "--nofile=" + limit), EDGECAP_CONNECTIONS_MAX="200", EDGECAP_ANSWERS_MAX="500") as api:
         limits = Path("/proc/%d/limits" % api.process.pid).read_text(encoding="ascii")
         assert re.search(r"^Max open files +(\d+)", limits, re.M)[1] == limit.partition(":")[2]
         assert ("event=few-descriptors limit=600 needed=1356" in api.log()) is not enough

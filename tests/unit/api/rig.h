@@ -98,13 +98,40 @@ static void end(void *arg, bool complete)
 		rig->complete++;
 }
 
+/* "x-account: <id>" is whose request it is. */
+static void take_account(struct api_request *r)
+{
+	struct bytes text;
+	struct id account = {""};
+
+	if (api_request_header(r, "x-account", &text) == 1 && id_parse(text, &account) == 0)
+		assert_true(api_request_share(r, API_SHARE_ACCOUNT, &account, 100));
+}
+
 static void serve_stream(struct api_request *r)
 {
 	static const struct api_stream_source source = {pull, end};
 	struct source *s = malloc(sizeof(*s));
 
+	take_account(r);
+	if (!api_request_reserve_answer(r)) {
+		free(s);
+		api_answer_busy(r, API_OVERLOADED, 5, NULL);
+		return;
+	}
+
 	s->left = BIG_BYTES;
 	api_answer_stream(r, 200, "application/octet-stream", BIG_BYTES, &source, s);
+}
+
+/* As large, and all at once. */
+static void serve_large(struct api_request *r)
+{
+	char *text = calloc(1, BIG_BYTES);
+
+	take_account(r);
+	api_answer_bytes(r, 200, "text/plain", (struct bytes){(uint8_t *)text, BIG_BYTES});
+	free(text);
 }
 
 static const struct api_route routes[] = {
@@ -114,6 +141,7 @@ static const struct api_route routes[] = {
 	{API_TENANTS, "GET", "/empty", "empty", 0, 0, false, serve_empty},
 	{API_TENANTS, "GET", "/hold", "hold", 0, 0, false, serve_hold},
 	{API_TENANTS, "GET", "/stream", "stream", 0, 0, false, serve_stream},
+	{API_TENANTS, "GET", "/large", "large", 0, 0, false, serve_large},
 };
 
 static void dispatch(struct api_request *r)
@@ -184,6 +212,7 @@ static void admit(struct api_admission *a)
 struct rig_options {
 	bool oldest_yields;
 	uint32_t source_max;
+	uint32_t answers_max; /* 0: plenty */
 };
 
 static struct rig_options rig_options;
@@ -191,13 +220,15 @@ static struct rig_options rig_options;
 EC_UNUSED static int set_up(void **state)
 {
 	struct error err = {0};
-	struct api_server_config config = {.listener_count = 1,
-					   .sender_bodies_max = 2,
-					   .stall_limit_s = 2,
-					   .write_rate_bytes = WRITE_RATE_BYTES,
-					   .write_window_s = 3,
-					   .dispatch = dispatch,
-					   .observe = observe};
+	struct api_server_config config = {
+		.listener_count = 1,
+		.sender_bodies_max = 2,
+		.answers_max = rig_options.answers_max > 0 ? rig_options.answers_max : 1000,
+		.stall_limit_s = 2,
+		.write_rate_bytes = WRITE_RATE_BYTES,
+		.write_window_s = 3,
+		.dispatch = dispatch,
+		.observe = observe};
 	char address[API_ADDRESS_TEXT_BYTES];
 
 	(void)state;
