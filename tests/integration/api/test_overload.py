@@ -29,6 +29,8 @@ from test_edge import chunk_key, message, put, sync, url
 CHUNK = 8 * 1024 * 1024
 SANITIZED = re.search("[at]san", os.environ.get("EDGECAP_BIN_DIR", ""))
 KEPT_BYTES = (128 if SANITIZED else 16) * 1024 * 1024
+LINGER_S = 2  # LIMIT_LINGER_S
+TENANTS_CONNECTIONS = 'edgecap_api_connections{listener="tenants"}'
 LONG = 3000000  # of a file that no buffer takes whole
 TENANTS_BODIES_BYTES = 64 * 1024 * 1024
 IDLE, SLOW = 10000, 500  # of them readers, and as many writers
@@ -98,11 +100,11 @@ def test_a_sampler_has_a_share_of_the_bodies(api, db):
         wires[-1].sendall(b"x" * 100000)
     refused = [wire for wire in wires[16:] if read_answer(wire)[0] == 503]
     assert len(refused) == 24
-    await_true("what came is counted", 10, lambda: api.metric("edgecap_api_request_body_bytes") == 16 * 100000)
+    await_true("what came is counted", 60, lambda: api.metric("edgecap_api_request_body_bytes") == 16 * 100000)
     assert result(put(api, url(own_key(other, 0), limit=CHUNK), b"c" * CHUNK))["bytes"] == CHUNK
     for wire in wires:
         wire.close()
-    await_true("all is given back", 10, lambda: api.metric("edgecap_api_request_body_bytes") == 0)
+    await_true("all is given back", 60, lambda: api.metric("edgecap_api_request_body_bytes") == 0)
     assert result(put(api, url(own_key(greedy, 50), limit=CHUNK), b"c" * CHUNK))["bytes"] == CHUNK
 
 
@@ -120,7 +122,7 @@ def test_an_account_has_a_share_of_the_requests(db, tmp_path):
         # a stranger at the account's door takes nothing of it
         failure(api.call("GET", account.path(), other), 403, 10001)
         wires.pop().close()
-        await_true("a place is free", 5, lambda: api.call("GET", account.path(), account).status_code == 200)
+        await_true("a place is free", 60, lambda: api.call("GET", account.path(), account).status_code == 200)
         for wire in wires:
             wire.close()
 
@@ -139,7 +141,7 @@ def test_an_account_has_a_share_of_the_downloads(db, tmp_path):
         assert api.call("GET", other.path("/%s/download" % jobs[other]), other).status_code == 200
         for wire in wires:
             wire.close()
-        await_true("they are free", 5, lambda: api.call("GET", account.path("/%s/download" % jobs[account]), account).status_code == 200)
+        await_true("they are free", 60, lambda: api.call("GET", account.path("/%s/download" % jobs[account]), account).status_code == 200)
 
 
 def test_a_thousand_requests_of_one_do_not_fill_the_service(db, tmp_path):
@@ -265,8 +267,8 @@ def test_slow_writers_of_many_accounts_hold_up_nobody(db, tmp_path):
             wires[-1].bind(("127.0.0.%d" % (2 + i % 4), 0))
             wires[-1].connect(api.address())
             wires[-1].sendall(text)
-        for _ in range(3):
-            result(api.call("POST", other.path(), other, json=body()))
+        for _ in range(3):  # as large as theirs: what is unknown in a body is ignored
+            result(api.call("POST", other.path(), other, json=body(padding="x" * size)))
             result(api.call("GET", other.path(), other))
         assert 0 < api.metric("edgecap_api_request_body_bytes") <= TENANTS_BODIES_BYTES
         with wires[0]:
@@ -283,28 +285,25 @@ def test_slow_writers_of_many_accounts_hold_up_nobody(db, tmp_path):
 
 def test_a_source_has_a_share_of_the_connections(db, tmp_path):
     with Api(db, tmp_path, EDGECAP_CONNECTIONS_PER_SOURCE="20") as api:
-        host, port = api.address()
-        with Crowd(host, port, idle=0) as nobody:
-            pass
-        assert nobody.result["opened"] == 0
         wires = [api.dial() for _ in range(15)]
         assert api.call("GET", "/healthz").status_code == 200
+        await_true("the sixteenth is gone", 60, lambda: api.metric(TENANTS_CONNECTIONS) == 15)
         wires += [api.dial() for _ in range(10)]
-        closed = sum(is_closed(wire) for wire in wires)
-        assert 5 <= closed <= 6, closed
-        assert api.metric("edgecap_api_connections_refused_total") == closed
+        await_true("five of them are closed", 60, lambda: api.metric("edgecap_api_connections_refused_total") == 5)
+        assert api.metric(TENANTS_CONNECTIONS) == 20
+        assert [is_closed(wire) for wire in wires] == [False] * 20 + [True] * 5
         for wire in wires:
             wire.close()
-        await_true("they may come again", 5, lambda: answered(api))
+        await_true("they may come again", 60, lambda: answered(api))
 
 
 def is_closed(wire):
-    wire.settimeout(0.5)
+    wire.setblocking(False)
     try:
         return wire.recv(1) == b""
     except ConnectionResetError:
         return True
-    except TimeoutError:
+    except BlockingIOError:
         return False
 
 
@@ -315,6 +314,54 @@ def answered(api):
             return wire.recv(12) == b"HTTP/1.1 200"
         except ConnectionResetError:
             return False
+
+
+def test_a_body_without_pace_is_cut(api, db):
+    """A sampler's has two minutes if it comes at its rate; one that comes byte by byte is cut before, and the other is not."""
+    sampler = new_sampler(db)
+    text = [head("PUT", url(own_key(sampler, i), limit=CHUNK, expires=4000000000), "Content-Length: %d" % CHUNK) for i in range(2)]
+    with begin(api, text[0], "edge") as steady, begin(api, text[1], "edge") as slow:
+        steady.sendall(b"c" * (CHUNK - 1))
+        begun = time.monotonic()
+        slow.settimeout(0.5)
+        while not is_cut(slow):
+            assert time.monotonic() - begun < 100, "it had the time of one that comes at its rate"
+        steady.sendall(b"c")
+        assert read_answer(steady)[0] == 200
+
+
+def is_cut(wire):
+    """After half a second and a byte more."""
+    try:
+        wire.sendall(b"x")
+        return wire.recv(1) == b""
+    except (ConnectionResetError, BrokenPipeError):
+        return True
+    except TimeoutError:
+        return False
+
+
+def test_surplus_bytes_do_not_cost_the_answers_end(api, db):
+    """The API has closed before the client reads on, and bytes are there that nobody reads: the file comes whole."""
+    account = Account(db)
+    content = b"p" * LONG
+    job = finished_job(api, account, content)
+    text = download_head(account, job)
+    for _ in range(100):
+        before = api.metric(TENANTS_CONNECTIONS)
+        with begin(api, text + "more", receive_bytes=4096) as wire:
+            wire.sendall(b"and more")
+            data = b""
+            while True:
+                open_s = time.monotonic()
+                if api.metric(TENANTS_CONNECTIONS) == before or not (piece := receive(wire)):
+                    break
+                data += piece
+            data += rest(wire)
+        # who takes half of LIMIT_LINGER_S may lose the end: that proves nothing
+        if data.endswith(b"\r\n\r\n" + content) or time.monotonic() - open_s < LINGER_S / 2:
+            break
+    assert data.partition(b"\r\n\r\n")[2] == content
 
 
 def test_idle_connections_make_room(db, tmp_path):
@@ -369,16 +416,16 @@ def test_a_crowd_does_not_disturb_a_tenant(crowded, db):
     start = resident_bytes(api)
     for _ in range(2):
         with Crowd(host, port, IDLE, api.readers, api.writers) as crowd:
-            await_true("all are there", 30, lambda: descriptors(api) >= IDLE + 2 * SLOW)
+            await_true("all are there", 60, lambda: descriptors(api) >= IDLE + 2 * SLOW)
             begun = time.monotonic()
             while time.monotonic() - begun < 8:
                 ask(20)
             assert api.metric('edgecap_api_connections{listener="tenants"}') >= IDLE + 2 * SLOW - 100
         assert crowd.result["bytes read"] > 1000000 and crowd.result["refused"] == 0, crowd.result
-        await_true("they are forgotten", 30, lambda: api.metric('edgecap_api_connections{listener="tenants"}') <= 1)
-        await_true("their files are closed", 30, lambda: descriptors(api) <= files + 3)
+        await_true("they are forgotten", 60, lambda: api.metric('edgecap_api_connections{listener="tenants"}') <= 1)
+        await_true("their files are closed", 60, lambda: descriptors(api) <= files + 3)
         assert api.metric("edgecap_api_request_body_bytes") == 0
         if "tsan" not in BIN.parts:  # its own books of descriptors and memory only grow
-            await_true("their memory is given back", 10, lambda: resident_bytes(api) <= start + KEPT_BYTES, 0.5)
+            await_true("their memory is given back", 60, lambda: resident_bytes(api) <= start + KEPT_BYTES, 0.5)
     ask(20)
     assert "status=503" not in api.log() and "status=429" not in api.log()

@@ -29,7 +29,7 @@ def together(count, call):
 
 @pytest.mark.parametrize("attempt", range(3))
 def test_fifty_at_once_over_two_processes(pair, db, attempt):
-    account = Account(db, interval="60s")
+    account = Account(db, interval="600s")
     before = db.counts()
     for api in pair:  # invalid ones first: they take no slot
         failure(api.call("POST", account.path(), account, json=body(time_limit=0)), 400, 1022)
@@ -39,7 +39,7 @@ def test_fifty_at_once_over_two_processes(pair, db, attempt):
     for answer in answers:
         if answer is not good[0]:
             failure(answer, 429, 1429)
-            assert 55 <= int(answer.headers["Retry-After"]) <= 60
+            assert 540 <= int(answer.headers["Retry-After"]) <= 600
     result(good[0])
     after = db.counts()
     assert after[0] == before[0] + 1 and after[3] == before[3] + 1
@@ -48,7 +48,7 @@ def test_fifty_at_once_over_two_processes(pair, db, attempt):
 
 
 def test_one_key_fifty_times_is_one_job(pair, db):
-    account = Account(db, interval="60s")
+    account = Account(db, interval="600s")
     answers = together(50, lambda i: pair[i % 2].call("POST", account.path(), account,
                                                       {"Idempotency-Key": "k"}, json=body()))  # fmt: skip
     assert {a.status_code for a in answers} == {200}
@@ -57,7 +57,7 @@ def test_one_key_fifty_times_is_one_job(pair, db):
 
 
 def test_accounts_do_not_share_their_slots(pair, db):
-    accounts = [Account(db, interval="60s") for _ in range(8)]
+    accounts = [Account(db, interval="600s") for _ in range(8)]
     answers = together(16, lambda i: pair[i % 2].call("POST", accounts[i // 2].path(), accounts[i // 2], json=body()))
     assert sorted(a.status_code for a in answers) == [200] * 8 + [429] * 8
 

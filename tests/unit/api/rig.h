@@ -3,12 +3,15 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -28,7 +31,9 @@ enum {
 /* The server under test, with a thread of its own. */
 struct rig {
 	uv_loop_t loop;
-	uv_async_t wake;
+	uv_async_t wake, look;
+	sem_t looked;
+	struct api_server_stats stats; /* since the last look */
 	struct api_server *server;
 	pthread_t thread;
 	uint16_t port;
@@ -174,6 +179,7 @@ static void on_drained(void *arg)
 	(void)arg;
 	rig->finished++;
 	uv_close((uv_handle_t *)&rig->wake, NULL);
+	uv_close((uv_handle_t *)&rig->look, NULL);
 	uv_stop(&rig->loop);
 }
 
@@ -181,6 +187,13 @@ static void on_wake(uv_async_t *a)
 {
 	(void)a;
 	api_server_drain(rig->server, rig->drain_ms, on_drained, NULL);
+}
+
+static void on_look(uv_async_t *a)
+{
+	(void)a;
+	api_server_stats_get(rig->server, &rig->stats);
+	sem_post(&rig->looked);
 }
 
 static void *run(void *arg)
@@ -213,9 +226,18 @@ struct rig_options {
 	bool oldest_yields;
 	uint32_t source_max;
 	uint32_t answers_max; /* 0: plenty */
+	uint64_t body_limit;  /* 0: BODY_LIMIT */
+	/* 0: 2 and 6; for a head, and for all */
+	uint32_t head_limit_s, read_limit_s;
+	bool patient_writes; /* a client need hardly read */
 };
 
 static struct rig_options rig_options;
+
+static uint64_t or_else(uint64_t value, uint64_t fallback)
+{
+	return value > 0 ? value : fallback;
+}
 
 EC_UNUSED static int set_up(void **state)
 {
@@ -224,8 +246,8 @@ EC_UNUSED static int set_up(void **state)
 		.listener_count = 1,
 		.sender_bodies_max = 2,
 		.answers_max = rig_options.answers_max > 0 ? rig_options.answers_max : 1000,
-		.stall_limit_s = 2,
-		.write_rate_bytes = WRITE_RATE_BYTES,
+		.stall_limit_s = rig_options.patient_writes ? 60 : 2,
+		.write_rate_bytes = rig_options.patient_writes ? 1000 : WRITE_RATE_BYTES,
 		.write_window_s = 3,
 		.dispatch = dispatch,
 		.observe = observe};
@@ -234,18 +256,20 @@ EC_UNUSED static int set_up(void **state)
 	(void)state;
 	rig = calloc(1, sizeof(*rig));
 	rig->drain_ms = 3000;
-	config.listeners[0] =
-		(struct api_listener_config){.kind = API_TENANTS,
-					     .body_limit_bytes = BODY_LIMIT,
-					     .bodies_limit_bytes = 3 * BODY_LIMIT,
-					     .oldest_body_yields = rig_options.oldest_yields,
-					     .source_max = rig_options.source_max,
-					     .admit = admit,
-					     .connections_max = 50,
-					     .head_limit_s = 2,
-					     .read_limit_s = 6};
+	config.listeners[0] = (struct api_listener_config){
+		.kind = API_TENANTS,
+		.body_limit_bytes = or_else(rig_options.body_limit, BODY_LIMIT),
+		.bodies_limit_bytes = 3 * or_else(rig_options.body_limit, BODY_LIMIT),
+		.oldest_body_yields = rig_options.oldest_yields,
+		.source_max = rig_options.source_max,
+		.admit = admit,
+		.connections_max = 50,
+		.head_limit_s = (uint32_t)or_else(rig_options.head_limit_s, 2),
+		.read_limit_s = (uint32_t)or_else(rig_options.read_limit_s, 6)};
 	assert_int_equal(uv_loop_init(&rig->loop), 0);
 	assert_int_equal(uv_async_init(&rig->loop, &rig->wake, on_wake), 0);
+	assert_int_equal(uv_async_init(&rig->loop, &rig->look, on_look), 0);
+	assert_int_equal(sem_init(&rig->looked, 0, 0), 0);
 	assert_int_equal(
 		api_address_parse(bytes_of("127.0.0.1:0"), &config.listeners[0].address, &err), 0);
 	if (api_server_new(&rig->loop, &config, &rig->server, &err) < 0)
@@ -273,6 +297,44 @@ EC_UNUSED static int tear_down(void **state)
 	free(rig);
 	rig_options = (struct rig_options){0};
 	return 0;
+}
+
+/* The server's counters, as they are after a turn of its loop. */
+EC_UNUSED static const struct api_server_stats *look(void)
+{
+	uv_async_send(&rig->look);
+	while (sem_wait(&rig->looked) != 0)
+		continue;
+	return &rig->stats;
+}
+
+EC_UNUSED static void nap(unsigned ms)
+{
+	struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+	nanosleep(&pause, NULL);
+}
+
+/* Wait until a condition on look() is true. */
+#define AWAIT(condition)                                                                           \
+	do {                                                                                       \
+		for (int tries = 0; !(condition); tries++) {                                       \
+			if (tries == 12000)                                                        \
+				fail_msg("not within a minute: %s", #condition);                   \
+			nap(5);                                                                    \
+		}                                                                                  \
+	} while (0)
+
+/* Wait until the server has acted on all that was sent on fd: it is in its socket, one turn accepts, one reads, and a look may come before
+ * the sockets of its turn. */
+EC_UNUSED static void settle(int fd)
+{
+	struct pollfd gone = {.fd = fd};
+	int unsent = 1;
+
+	while (poll(&gone, 1, 0) == 0 && ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent > 0)
+		nap(1);
+	for (int i = 0; i < 4; i++)
+		(void)look();
 }
 
 /* --- a client --- */

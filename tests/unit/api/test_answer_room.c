@@ -60,8 +60,6 @@ static void the_account_with_the_most_loses_its_oldest(void **state)
 	assert_false(is_whole(a[1]));
 	assert_int_equal(ask("/stream", 5), -1); /* each has one, and keeps it */
 	assert_true(is_whole(a[2]) && is_whole(b) && is_whole(c) && is_whole(d));
-	assert_int_equal(rig->ended, 6);
-	assert_int_equal(rig->complete, 4);
 	int again[ANSWERS_MAX];
 	for (unsigned i = 0; i < ANSWERS_MAX; i++) { /* the places are free as soon as it knows */
 		while ((again[i] = ask("/stream", 6)) < 0)
@@ -77,8 +75,8 @@ static void an_answer_that_is_made_is_never_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
-		a[i] = ask("/large", 1);
 		b[i] = ask("/large", 2);
+		a[i] = ask("/large", 1);
 	}
 	assert_int_equal(ask("/stream", 1), -1);
 	int c = ask("/large", 1); /* nobody has more: its own oldest goes */
