@@ -364,6 +364,27 @@ def test_surplus_bytes_do_not_cost_the_answers_end(api, db):
     assert data.partition(b"\r\n\r\n")[2] == content
 
 
+def test_a_refusal_reaches_who_goes_on_sending(api, db):
+    """A body that is too long is refused at its head; what the client still sends is thrown away for a while, and resets nothing."""
+    account = Account(db)
+    text = head("POST", account.path(), bearer(account.token), "Content-Length: 90000000")
+    for _ in range(20):
+        with begin(api, text) as wire:
+            status, _, content = read_answer(wire)
+            open_s = time.monotonic()
+            check_failure(status, content, 1413)
+            assert status == 413
+            try:
+                for _ in range(64):
+                    wire.sendall(b"x" * 65536)
+                break
+            except (BrokenPipeError, ConnectionResetError):
+                # who takes half of LIMIT_LINGER_S may be late: that proves nothing
+                assert time.monotonic() - open_s > LINGER_S / 2
+    else:
+        raise AssertionError("never in time")
+
+
 def test_idle_connections_make_room(db, tmp_path):
     """300 idle where 200 may be: whoever comes is served, and each idle one was in the way of somebody."""
     account = Account(db)
