@@ -353,11 +353,13 @@ int bucket_list_find(const struct bucket_list *list, const struct destination *d
 		const struct entry *e = &list->entries[i];
 		if (!allows(e, d))
 			continue;
+		*ret = (struct bucket_access){
+			.access_key_id = e->access_key_id ? e->access_key_id : d->access_key_id,
+			.secret_key = e->secret_key ? e->secret_key : d->secret_access_key,
+			.ca_pem = buf_bytes(&e->ca),
+			.private_address = e->private_address,
+		};
 		place_make(e, d, &ret->place);
-		ret->access_key_id = e->access_key_id ? e->access_key_id : d->access_key_id;
-		ret->secret_key = e->secret_key ? e->secret_key : d->secret_access_key;
-		ret->ca_pem = buf_bytes(&e->ca);
-		ret->private_address = e->private_address;
 		return 0;
 	}
 	return error_set(err, EC_EPERM,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from edgecap_client import job_body
-from edgecap_lab import TOP, await_true, free_port
+from edgecap_lab import TOP, await_true
 from front import FrontLab, nginx_argv, read_answers, settings_text
 from pcap_read import read_pcap
 
@@ -371,8 +371,8 @@ def still_there(members):
 def rig_of_nginx(lab, tmp_path):
     """A process that runs nginx as a lab does, in a group of its own; (the process, nginx's members, a function that waits for what it does)."""
     (tmp_path / "log").mkdir()
-    port = free_port()
-    settings = {"TENANTS_LISTEN": "127.0.0.1:%d" % port, "EDGE_LISTEN": "127.0.0.1:%d" % free_port(), "RUN": tmp_path, "STATE": tmp_path,
+    port = lease()
+    settings = {"TENANTS_LISTEN": "127.0.0.1:%d" % port, "EDGE_LISTEN": "127.0.0.1:%d" % lease(), "RUN": tmp_path, "STATE": tmp_path,
                 "LOG": tmp_path}  # fmt: skip
     assert render(lab, tmp_path, **settings) == (0, "")
     text = """import sys, pathlib, types

@@ -319,37 +319,6 @@ static void test_no_month_is_dropped_unseen(void **state)
 	kit_sql(k, "ROLLBACK");
 }
 
-/* The assembler says how many months are kept. Whatever it says, the running month and the one before it stay. */
-static void test_no_role_drops_the_months_at_hand(void **state)
-{
-	static const char *const words[] = {"0, 0", "-1, -1", "-1200, -1200", "1, 1", "12, 0"};
-	struct kit *k = *state;
-
-	kit_sql(k, "SELECT partition_make(p, now() - i * interval '1 month')"
-		   " FROM unnest(partition_parents()) p, generate_series(1, 2) i");
-	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-		const char *text = arena_printf(
-			&k->arena,
-			"BEGIN; SET LOCAL ROLE edgecap_assembler;"
-			"SELECT count(*)::text || ' ' || count(*) FILTER (WHERE right(name, 6) >="
-			" to_char((now() AT TIME ZONE 'UTC') - interval '1 month', 'YYYYMM'))"
-			" FROM partitions_old(%s) name",
-			words[i]);
-		const char *found = kit_sql_text(k, "%s", text);
-		kit_sql(k, "ROLLBACK");
-		if (!strstr(found, " 0") || found[0] == '0')
-			fail_msg("partitions_old(%s): %s", words[i], found);
-		assert_string_equal(
-			kit_sql_text(k,
-				     "BEGIN; SET LOCAL ROLE edgecap_assembler;"
-				     "SELECT partition_drop('audit_events_' || to_char(now() AT"
-				     " TIME ZONE 'UTC', 'YYYYMM'), %s)::text",
-				     words[i]),
-			"false");
-		kit_sql(k, "ROLLBACK");
-	}
-}
-
 /* --- what each program's role is refused --- */
 
 static PGconn *connect_as(struct kit *k, const char *role)
@@ -594,7 +563,6 @@ int main(void)
 		TEST(test_policies_alone_keep_accounts_apart),
 		TEST(test_a_list_is_not_sorted),
 		TEST(test_no_month_is_dropped_unseen),
-		TEST(test_no_role_drops_the_months_at_hand),
 		TEST(test_what_each_role_is_refused),
 		TEST(test_a_role_above_the_policies_is_refused),
 	};

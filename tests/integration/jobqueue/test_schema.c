@@ -322,6 +322,36 @@ static void test_no_index_is_missing_on_a_new_partition(void **state)
 			    " WHERE c.relname LIKE 'pcaps\\_2%%'") > 0);
 }
 
+/* The assembler says how many months are kept. Whatever it says, the running month and the one before it stay. */
+static void test_no_role_drops_the_months_at_hand(void **state)
+{
+	static const char *const words[] = {"0, 0", "-1, -1", "-1200, -1200", "1, 1", "12, 0"};
+	struct kit *k = *state;
+
+	kit_sql(k, "SELECT partition_make(p, now() - i * interval '1 month')"
+		   " FROM unnest(partition_parents()) p, generate_series(1, 2) i");
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		const char *found = kit_sql_text(
+			k,
+			"BEGIN; SET LOCAL ROLE edgecap_assembler;"
+			"SELECT count(*)::text || ' ' || count(*) FILTER (WHERE right(name, 6) >="
+			" to_char((now() AT TIME ZONE 'UTC') - interval '1 month', 'YYYYMM'))"
+			" FROM partitions_old(%s) name",
+			words[i]);
+		kit_sql(k, "ROLLBACK");
+		if (!strstr(found, " 0") || found[0] == '0')
+			fail_msg("partitions_old(%s): %s", words[i], found);
+		assert_string_equal(
+			kit_sql_text(k,
+				     "BEGIN; SET LOCAL ROLE edgecap_assembler;"
+				     "SELECT partition_drop('audit_events_' || to_char(now() AT"
+				     " TIME ZONE 'UTC', 'YYYYMM'), %s)::text",
+				     words[i]),
+			"false");
+		kit_sql(k, "ROLLBACK");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +362,7 @@ int main(void)
 		cmocka_unit_test(test_guard_refuses_every_illegal_move_of_a_part),
 		cmocka_unit_test(test_ids_fall_into_the_month_of_their_time),
 		cmocka_unit_test(test_housekeeping_makes_and_drops_months),
+		cmocka_unit_test(test_no_role_drops_the_months_at_hand),
 		cmocka_unit_test(test_no_index_is_missing_on_a_new_partition),
 	};
 

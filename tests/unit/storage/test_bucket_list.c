@@ -81,6 +81,7 @@ static void lookups(void **state)
 			assert_null(looked_up[i].host);
 			continue;
 		}
+		memset(&access, 'x', sizeof(access));
 		int r = bucket_list_find(list, &d, &access, &err);
 		if (r != (looked_up[i].host ? 0 : EC_EPERM))
 			fail_msg("%s: %d", looked_up[i].text, r);
@@ -89,6 +90,8 @@ static void lookups(void **state)
 		assert_string_equal(access.place.host, looked_up[i].host);
 		assert_string_equal(access.place.region, looked_up[i].region);
 		assert_int_equal(access.private_address, looked_up[i].private_address);
+		assert_null(access.upload_key_id);
+		assert_null(access.upload_secret_key);
 		if (d.scheme != BUCKET_R2)
 			assert_string_equal(access.secret_key, "s3cr3t");
 	}
