@@ -16,6 +16,7 @@ from edgecap_client import job_body
 from edgecap_lab import TOP, await_true
 from front import FrontLab, nginx_argv, read_answers, settings_text
 from pcap_read import read_pcap
+from ports import lease
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration/api"))
 from api_rig import finished_job  # noqa: E402
