@@ -145,13 +145,13 @@ static void test_churn_loses_nothing(void **state)
 	enum { PACKETS = 60000, OTHERS = 16 };
 	struct rig *g = rig_new(1);
 	struct rig_job *others[OTHERS] = {0};
-	uint32_t ended = 0;
+	uint32_t ended = 0, i = 0;
 	(void)state;
 
 	rig_start(g);
 	struct rig_job *steady = rig_add(g, job_for_port(7));
 	rig_wait_armed(g, steady);
-	for (uint32_t i = 0; i < PACKETS; i++) {
+	for (; i < PACKETS || ended <= 20; i++) {
 		struct rig_job **o = &others[i / 50 % OTHERS];
 		send_udp(g, 7, i);
 		if (i % 50 != 0)
@@ -170,14 +170,15 @@ static void test_churn_loses_nothing(void **state)
 			assert_int_equal(engine_job_stop(g->engine, &(*o)->pcap), 0);
 		}
 		rig_poll(g);
+		if (i >= PACKETS)
+			rig_run(g, 5); /* on a slow machine jobs need more time than packets */
 	}
 	rig_stop(g, steady);
-	assert_numbers(steady, 0, 1, PACKETS);
+	assert_numbers(steady, 0, 1, i);
 	assert_int_equal(steady->progress.ledger.dropped_kernel, 0);
-	assert_true(ended > 20);
-	for (int i = 0; i < OTHERS; i++) {
-		if (others[i] && !others[i]->ended)
-			rig_stop(g, others[i]);
+	for (int k = 0; k < OTHERS; k++) {
+		if (others[k] && !others[k]->ended)
+			rig_stop(g, others[k]);
 	}
 	rig_free(g);
 }
