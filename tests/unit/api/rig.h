@@ -32,6 +32,7 @@ enum {
 struct rig {
 	uv_loop_t loop;
 	uv_async_t wake, look;
+	void (*_Atomic ask)(void); /* by look_at */
 	sem_t looked;
 	struct api_server_stats stats; /* since the last look */
 	struct api_server *server;
@@ -193,6 +194,8 @@ static void on_look(uv_async_t *a)
 {
 	(void)a;
 	api_server_stats_get(rig->server, &rig->stats);
+	if (rig->ask)
+		rig->ask();
 	sem_post(&rig->looked);
 }
 
@@ -306,6 +309,14 @@ EC_UNUSED static const struct api_server_stats *look(void)
 	while (sem_wait(&rig->looked) != 0)
 		continue;
 	return &rig->stats;
+}
+
+/* Call ask in the loop's thread, and wait until it has returned. */
+EC_UNUSED static void look_at(void (*ask)(void))
+{
+	rig->ask = ask;
+	(void)look();
+	rig->ask = (void (*)(void))0;
 }
 
 EC_UNUSED static void nap(unsigned ms)
