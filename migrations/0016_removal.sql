@@ -165,6 +165,11 @@ $$;
 DROP FUNCTION partition_drop(text, integer);
 DROP FUNCTION partitions_old(integer);
 
+-- Tables of audit rows: their months are kept for longer than the jobs', and wait for no job's files.
+CREATE FUNCTION audit_parents() RETURNS text[]
+LANGUAGE sql IMMUTABLE
+AS $$ SELECT ARRAY['audit_events'] $$;
+
 -- Names of the partitions that only hold ids older than p_history months before this one (of audit rows: p_audit), oldest first.
 -- The running month and the one before it stay whatever the caller says, who could otherwise drop today's audit.
 CREATE FUNCTION partitions_old(p_history integer, p_audit integer) RETURNS SETOF text
@@ -178,7 +183,7 @@ AS $$
 		AND parent.relnamespace = 'public'::regnamespace
 		AND c.relname ~ ('^' || parent.relname || '_[0-9]{6}$')
 		AND right(c.relname, 6) < to_char((now() AT TIME ZONE 'UTC') - make_interval(months =>
-			greatest(1, CASE parent.relname WHEN 'audit_events' THEN p_audit ELSE p_history END)), 'YYYYMM')
+			greatest(1, CASE WHEN parent.relname = ANY (audit_parents()) THEN p_audit ELSE p_history END)), 'YYYYMM')
 	ORDER BY right(c.relname, 6), c.relname
 $$;
 
@@ -198,7 +203,7 @@ BEGIN
 	IF p_name NOT IN (SELECT partitions_old(p_history, p_audit)) THEN
 		RETURN false;
 	END IF;
-	IF p_name NOT LIKE 'audit\_events\_%' AND to_regclass(v_jobs) IS NOT NULL THEN
+	IF left(p_name, -7) <> ALL (audit_parents()) AND to_regclass(v_jobs) IS NOT NULL THEN
 		PERFORM set_config('edgecap.scope', 'fleet', true);
 		EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE NOT chunks_removed
 			OR erase_at IS NOT NULL

@@ -40,8 +40,7 @@ CREATE OR REPLACE FUNCTION partition_parents() RETURNS text[]
 LANGUAGE sql IMMUTABLE
 AS $$ SELECT ARRAY['pcaps', 'pcap_parts', 'idempotency_keys', 'audit_events', 'audit_fleet'] $$;
 
--- Tables of audit rows: their months are kept for longer than the jobs', and wait for no job's files.
-CREATE FUNCTION audit_parents() RETURNS text[]
+CREATE OR REPLACE FUNCTION audit_parents() RETURNS text[]
 LANGUAGE sql IMMUTABLE
 AS $$ SELECT ARRAY['audit_events', 'audit_fleet'] $$;
 
@@ -70,51 +69,5 @@ BEGIN
 	END IF;
 	EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', p_parent,
 		v_name, uuid_floor(v_from), uuid_floor(v_to));
-END
-$$;
-
--- As before, with both tables of audit rows.
-CREATE OR REPLACE FUNCTION partitions_old(p_history integer, p_audit integer) RETURNS SETOF text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
-AS $$
-	SELECT c.relname::text
-	FROM pg_inherits i
-	JOIN pg_class c ON c.oid = i.inhrelid
-	JOIN pg_class parent ON parent.oid = i.inhparent
-	WHERE parent.relname = ANY (partition_parents())
-		AND parent.relnamespace = 'public'::regnamespace
-		AND c.relname ~ ('^' || parent.relname || '_[0-9]{6}$')
-		AND right(c.relname, 6) < to_char((now() AT TIME ZONE 'UTC') - make_interval(months =>
-			greatest(1, CASE WHEN parent.relname = ANY (audit_parents()) THEN p_audit ELSE p_history END)), 'YYYYMM')
-	ORDER BY right(c.relname, 6), c.relname
-$$;
-
--- As before, with both tables of audit rows.
-CREATE OR REPLACE FUNCTION partition_drop(p_name text, p_history integer, p_audit integer) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
-AS $$
-DECLARE
-	v_scope text := coalesce(current_setting('edgecap.scope', true), '');
-	v_jobs text := 'pcaps_' || right(p_name, 6);
-	v_kept boolean := false;
-BEGIN
-	PERFORM pg_advisory_xact_lock(hashtext('edgecap partitions'));
-	IF p_name NOT IN (SELECT partitions_old(p_history, p_audit)) THEN
-		RETURN false;
-	END IF;
-	IF left(p_name, -7) <> ALL (audit_parents()) AND to_regclass(v_jobs) IS NOT NULL THEN
-		PERFORM set_config('edgecap.scope', 'fleet', true);
-		EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE NOT chunks_removed
-			OR erase_at IS NOT NULL
-			OR (stage NOT IN (''failed'', ''expired'')
-				AND NOT (stage = ''done'' AND expires IS NULL)))', v_jobs) INTO v_kept;
-		PERFORM set_config('edgecap.scope', v_scope, true);
-	END IF;
-	IF v_kept THEN
-		RETURN false;
-	END IF;
-	PERFORM set_config('lock_timeout', '1s', true);
-	EXECUTE format('DROP TABLE %I', p_name);
-	RETURN true;
 END
 $$;
