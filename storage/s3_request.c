@@ -286,7 +286,7 @@ static void on_answer(void *arg, const struct error *err, const struct s3_http_a
 	bool again = judge(q, err, answer);
 
 	q->call = NULL;
-	if (!again || q->once || q->tries >= S3_TRIES || now_ms - q->begun_ms >= S3_TRY_UNTIL_MS ||
+	if (!again || q->once || now_ms - q->begun_ms >= S3_TRY_UNTIL_MS ||
 	    q->s3->store->closing)
 		finish(q, answer);
 	else

@@ -34,6 +34,7 @@ struct script {
 	uint16_t port;
 	pthread_t thread;
 	atomic_size_t connections;
+	atomic_bool again; /* the last step is played as often as it is asked for */
 	atomic_size_t seen; /* requests, more than count when there were too many */
 	char wrong[256];
 	char mark[64];
@@ -109,6 +110,8 @@ static inline void *play(void *arg)
 		bool kept = true;
 		while (kept && read_request(s, fd)) {
 			size_t seen = atomic_load(&s->seen);
+			if (seen == s->count && atomic_load(&s->again))
+				seen--;
 			const struct step *step = seen < s->count ? &s->steps[seen] : NULL;
 			copy_mark(s);
 			if (!step || strncmp(s->head, step->request, strlen(step->request)) != 0)
