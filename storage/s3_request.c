@@ -286,8 +286,7 @@ static void on_answer(void *arg, const struct error *err, const struct s3_http_a
 	bool again = judge(q, err, answer);
 
 	q->call = NULL;
-	if (!again || q->once || now_ms - q->begun_ms >= S3_TRY_UNTIL_MS ||
-	    q->s3->store->closing)
+	if (!again || q->once || now_ms - q->begun_ms >= S3_TRY_UNTIL_MS || q->s3->store->closing)
 		finish(q, answer);
 	else
 		sleep_until(q, now_ms + pause_ms(q->tries));

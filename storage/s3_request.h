@@ -21,7 +21,8 @@
 enum {
 	S3_TRY_FIRST_MS = 200, /* the pauses: 200 ms doubling to 3 s, half of each random */
 	S3_TRY_PAUSE_MAX_MS = 3000,
-	S3_TRY_UNTIL_MS = 30 * 1000, /* no new try when so much time went by: a gateway may be restarted */
+	/* no new try when so much time went by: a gateway may be restarted */
+	S3_TRY_UNTIL_MS = 30 * 1000,
 	S3_ANSWER_LIMIT_BYTES =
 		8 * 1024 *
 		1024, /* XML: a page of 1,000 keys, each of 1,024 bytes percent-encoded, takes 4 MB */

@@ -34,7 +34,7 @@ struct script {
 	uint16_t port;
 	pthread_t thread;
 	atomic_size_t connections;
-	atomic_bool again; /* the last step is played as often as it is asked for */
+	atomic_bool again;  /* the last step is played as often as it is asked for */
 	atomic_size_t seen; /* requests, more than count when there were too many */
 	char wrong[256];
 	char mark[64];
