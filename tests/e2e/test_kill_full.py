@@ -4,6 +4,7 @@ Two hosts of a metro, the service's store on S3, the tenant's bucket on the same
 the middle of an upload. EDGECAP_TEST_ROUNDS or --rounds asks for more than 20 rounds.
 """
 
+import re
 import time
 
 import pytest
@@ -25,6 +26,8 @@ MOMENT_S = 40  # until the one to come for a kill has come
 GRACE_S = 30  # after the window (ARCHITECTURE.md)
 ASSEMBLY_S = 30  # a lease that has to run out, the merge, and a store that was away
 TENANTS = "tenant-bucket"
+# What RGW before 18 keeps of a part that was sent twice (ceph tracker 16767): no S3 call shows it or removes it
+SENT_TWICE = re.compile(r"_multipart_.+\.[A-Za-z0-9_-]{32}\.[0-9]+")
 BETWEEN_BYTES = 1000  # the request that begins an upload is shorter, and longer than what is left then
 
 
@@ -100,7 +103,7 @@ class Round:
 def check_left(lab, jobs):
     """In the tenant's bucket are its files, in the service's is nothing."""
     files = ["dir/pcap_%s.%s" % (job, end) for job in jobs for end in ("json", "pcap")]
-    keys = lab.s3.keys(TENANTS)
+    keys = [key for key in lab.s3.keys(TENANTS) if not SENT_TWICE.fullmatch(key)]
     assert [key for key in keys if "ownership" not in key] == sorted(files)
     assert len(keys) == len(files) + 1
     assert lab.s3.uploads(TENANTS) == []
