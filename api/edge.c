@@ -39,7 +39,7 @@ static void on_unloaded(void *arg)
 static void on_sampler_changed(void *arg, const struct id *sampler)
 {
 	struct edge *e = arg;
-	edge_auth_flush(e->auth);
+	edge_auth_forget(e->auth, sampler);
 	if (e->sync)
 		edge_sync_release(e->sync, sampler);
 }
@@ -273,5 +273,5 @@ void edge_stats_get(const struct edge *e, struct edge_stats *ret)
 	board_stats_get(e->board, &ret->board);
 	edge_sync_stats_get(e->sync, &ret->sync);
 	edge_queue_stats_get(e->queue, &ret->queue);
-	ret->old_token_requests = edge_auth_old_tokens(e->auth);
+	edge_auth_stats_get(e->auth, &ret->auth);
 }

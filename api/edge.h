@@ -9,6 +9,7 @@
 #include "api/admission.h"
 #include "api/board.h"
 #include "api/client_cert.h"
+#include "api/edge_auth.h"
 #include "api/edge_queue.h"
 #include "api/edge_sync.h"
 #include "api/login_gate.h"
@@ -53,7 +54,7 @@ struct edge_stats {
 	struct board_stats board;
 	struct edge_sync_stats sync;
 	struct edge_queue_stats queue;
-	uint64_t old_token_requests;
+	struct edge_auth_stats auth;
 };
 
 /* Counters for /metrics. */

@@ -23,15 +23,15 @@ struct edge_auth {
 	struct jq *jq;
 	struct login_gate *logins;
 	struct id_map entries;
-	uint64_t generation; /* rises when the memory is emptied */
-	uint64_t old_tokens; /* requests with a token that was replaced */
+	uint64_t generation; /* rises when something is forgotten */
 	uint32_t lookups;    /* under way */
 	bool closed;         /* freed with the last of them */
+	struct edge_auth_stats stats;
 };
 
-uint64_t edge_auth_old_tokens(const struct edge_auth *a)
+void edge_auth_stats_get(const struct edge_auth *a, struct edge_auth_stats *ret)
 {
-	return a->old_tokens;
+	*ret = a->stats;
 }
 
 /* A look-up under way. */
@@ -62,20 +62,41 @@ struct edge_auth *edge_auth_new(struct jq *jq, struct login_gate *logins)
 	return a;
 }
 
-void edge_auth_flush(struct edge_auth *a)
+static void forget_all(struct edge_auth *a)
 {
-	a->generation++;
 	size_t pos = 0;
 	for (struct entry *e; (e = id_map_next(&a->entries, &pos));)
 		free(e);
 	id_map_fini(&a->entries);
 }
 
+/* A sampler has one entry for each token that it has shown of late, and operators change few. */
+static void forget_one(struct edge_auth *a, const struct id *sampler)
+{
+	size_t pos = 0;
+	for (struct entry *e; (e = id_map_next(&a->entries, &pos));) {
+		if (!id_equal(&e->id, sampler))
+			continue;
+		struct id key = id_of_bits(e->token.b);
+		free(id_map_remove(&a->entries, &key));
+		pos = 0;
+	}
+}
+
+void edge_auth_forget(struct edge_auth *a, const struct id *sampler)
+{
+	a->generation++;
+	if (sampler)
+		forget_one(a, sampler);
+	else
+		forget_all(a);
+}
+
 void edge_auth_free(struct edge_auth *a)
 {
 	if (!a)
 		return;
-	edge_auth_flush(a);
+	edge_auth_forget(a, NULL);
 	a->closed = true;
 	if (a->lookups == 0)
 		free(a);
@@ -140,6 +161,15 @@ static void turn_away(struct lookup *l, enum login_pass pass, uint32_t retry_s, 
 	finish(l, NULL, &why);
 }
 
+static void on_sampler(void *arg, const struct error *err, const struct jq_sampler *sampler);
+
+static void look_up(struct lookup *l)
+{
+	l->generation = l->auth->generation;
+	l->auth->stats.lookups++;
+	jq_auth_sampler(l->auth->jq, &l->token, on_sampler, l);
+}
+
 static void on_sampler(void *arg, const struct error *err, const struct jq_sampler *sampler)
 {
 	struct lookup *l = arg;
@@ -147,8 +177,7 @@ static void on_sampler(void *arg, const struct error *err, const struct jq_sampl
 	enum login_result result = api_auth_result(err);
 	if (sampler && !a->closed && l->generation != a->generation) {
 		/* a sampler was changed meanwhile, and this may be the answer from before */
-		l->generation = a->generation;
-		jq_auth_sampler(a->jq, &l->token, on_sampler, l);
+		look_up(l);
 		return;
 	}
 	login_gate_report(a->logins, &l->ticket, result, l->now_ms);
@@ -156,7 +185,7 @@ static void on_sampler(void *arg, const struct error *err, const struct jq_sampl
 		turn_away(l, LOGIN_AWAY, 0, NULL);
 	} else if (sampler) {
 		if (sampler->old_token)
-			a->old_tokens++;
+			a->stats.old_tokens++;
 		else
 			entry_remember(l, sampler);
 		finish(l, sampler, NULL);
@@ -171,7 +200,7 @@ static void on_pass(void *arg, enum login_pass pass, uint32_t retry_s)
 {
 	struct lookup *l = arg;
 	if (pass == LOGIN_LOOK_UP)
-		jq_auth_sampler(l->auth->jq, &l->token, on_sampler, l);
+		look_up(l);
 	else
 		turn_away(l, pass, retry_s, NULL);
 }
@@ -228,12 +257,8 @@ void edge_auth_check(struct edge_auth *a, const struct edge_attempt *attempt, ed
 		cb(arg, NULL, &(struct edge_refusal){.row = API_OVERLOADED});
 		return;
 	}
-	*l = (struct lookup){.auth = a,
-			     .token = digest,
-			     .generation = a->generation,
-			     .now_ms = attempt->now_ms,
-			     .cb = cb,
-			     .arg = arg};
+	*l = (struct lookup){
+		.auth = a, .token = digest, .now_ms = attempt->now_ms, .cb = cb, .arg = arg};
 	a->lookups++;
 	struct digest credential = credential_of(&digest);
 	struct login_attempt login = {attempt->peer, &credential, attempt->now_ms};

@@ -1,9 +1,9 @@
 /* Which sampler is asking: its bearer token, looked up in the database and remembered for a while.
  *
  * Samplers sync every few seconds: without the memory each sync of each host would be a query. An entry lives
- * EDGE_AUTH_TTL_MS and the memory is emptied when an operator changes a sampler (edgecap_registry), and when notifications may have
- * been missed, so a disabled sampler is out at once where notifications arrive, and while they do not, after the TTL. Only tokens that were right are remembered, and of
- * these none that was replaced: such a one is looked up each time, so it is out when its time is over.
+ * EDGE_AUTH_TTL_MS and ends when an operator changes its sampler (edgecap_registry); when notifications may have been missed all end.
+ * So a disabled sampler is out at once where notifications arrive, and while they do not, after the TTL. Only tokens that were right
+ * are remembered, and of these none that was replaced: such a one is looked up each time, so it is out when its time is over.
  */
 #pragma once
 
@@ -55,8 +55,13 @@ typedef void (*edge_auth_cb)(void *arg, struct api_request *r, const struct jq_s
 void edge_auth_request(struct edge_auth *a, struct api_request *r, uint64_t now_ms, edge_auth_cb cb,
 		       void *arg);
 
-/* Forget all. What is being looked up is looked up once more. */
-void edge_auth_flush(struct edge_auth *a);
+/* Forget this sampler's tokens (sampler NULL: all). What is being looked up is looked up once more. */
+void edge_auth_forget(struct edge_auth *a, const struct id *sampler);
 
-/* How many requests had a token that was replaced and is good for a while (counter, for /metrics). */
-uint64_t edge_auth_old_tokens(const struct edge_auth *a);
+/* Counters for /metrics. */
+struct edge_auth_stats {
+	uint64_t lookups;    /* tokens that were looked up in the database */
+	uint64_t old_tokens; /* requests with a token that was replaced and is good for a while */
+};
+
+void edge_auth_stats_get(const struct edge_auth *a, struct edge_auth_stats *ret);

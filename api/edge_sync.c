@@ -20,6 +20,7 @@ struct poll {
 	struct jq_sampler sampler;
 	uv_timer_t timer;
 	uint64_t until_ms; /* uv_now: the longest it may be held */
+	bool released;     /* told nothing any more: its token may be void */
 	bool woken;        /* on the woken list */
 	TAILQ_ENTRY(poll) woken_link;
 };
@@ -116,6 +117,10 @@ static void poll_supersede(struct poll *p)
 static void poll_tell(struct poll *p)
 {
 	struct edge_sync *s = p->sync;
+	if (p->released) {
+		poll_supersede(p);
+		return;
+	}
 	struct arena arena;
 	struct sync_down down;
 	arena_init(&arena, ANSWER_ARENA_BYTES);
@@ -140,6 +145,10 @@ static void poll_look(struct poll *p)
 	struct edge_sync *s = p->sync;
 	enum board_verdict verdict;
 	uint32_t hold_ms;
+	if (p->released) {
+		poll_supersede(p);
+		return;
+	}
 	if (board_report(s->board, &p->sampler, &p->message, clock_wall_now_us(), &verdict,
 			 &hold_ms)) {
 		api_answer_busy(p->request, API_OVERLOADED, 1, NULL);
@@ -186,16 +195,27 @@ void edge_sync_wake(struct edge_sync *s, const struct id *sampler)
 	EC_ASSERT(uv_timer_start(&s->wake_timer, on_wake_timer, 0, 0) == 0);
 }
 
-void edge_sync_release(struct edge_sync *s, const struct id *sampler)
+/* One after the other: each comes back with a token that has to be looked up. */
+static void release_all(struct edge_sync *s)
 {
 	size_t pos = 0;
-	struct poll *p = sampler ? id_map_get(&s->polls, sampler) : NULL;
+	uint64_t count = 0;
+	for (struct poll *p; (p = id_map_next(&s->polls, &pos));) {
+		p->released = true;
+		EC_ASSERT(uv_timer_start(&p->timer, on_poll_timer,
+					 count++ * 1000 / EDGE_SYNC_RELEASES_PER_S, 0) == 0);
+	}
+}
+
+void edge_sync_release(struct edge_sync *s, const struct id *sampler)
+{
+	if (!sampler) {
+		release_all(s);
+		return;
+	}
+	struct poll *p = id_map_get(&s->polls, sampler);
 	if (p)
 		poll_supersede(p);
-	while (!sampler && (p = id_map_next(&s->polls, &pos))) {
-		poll_supersede(p);
-		pos = 0;
-	}
 }
 
 static void on_request_event(struct api_request *r, enum api_event event, void *arg)

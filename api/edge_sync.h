@@ -12,6 +12,8 @@
 #include "base/attr.h"
 #include "base/error.h"
 
+enum { EDGE_SYNC_RELEASES_PER_S = 2000 };
+
 struct edge_sync;
 
 struct edge_sync_config {
@@ -38,8 +40,8 @@ void edge_sync_wake(struct edge_sync *s, const struct id *sampler);
 /* A message of an authenticated sampler; answers r now or later. sampler: borrowed for the call. */
 void edge_sync_take(struct edge_sync *s, struct api_request *r, const struct jq_sampler *sampler);
 
-/* Let go of this sampler's held message (sampler NULL: of all) without telling anything: it comes again, with its token. Not once it
- * is closed. */
+/* Let go of this sampler's held message without telling anything: it comes again, with its token. sampler NULL: of all, which from now on
+ * are told nothing, EDGE_SYNC_RELEASES_PER_S of them in a second. Not once it is closed. */
 void edge_sync_release(struct edge_sync *s, const struct id *sampler);
 
 typedef void (*edge_sync_closed_cb)(void *arg);

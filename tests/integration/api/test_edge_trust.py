@@ -318,6 +318,20 @@ def test_a_disabled_sampler_that_no_replica_was_told_of(pair, db):
     await_true("it is refused", 15, lambda: refused(two.say()))
 
 
+def test_a_change_of_one_sampler_costs_the_others_nothing(pair, db, api):
+    """The memory of the others' tokens stays: with ten thousand samplers each change would be ten thousand look-ups."""
+    lookups = "edgecap_edge_token_lookups_total"
+    one, two, _, _ = pair
+    began = time.monotonic()
+    one.takes()
+    db.admin("sampler", "disable", "--name", two.id)
+    await_true("it is refused", 15, lambda: refused(two.say()))
+    before = api.metric(lookups)
+    one.takes()
+    assert api.metric(lookups) == before or time.monotonic() - began > 25  # it is remembered for 30 s
+    assert refused(two.say()) and api.metric(lookups) > before
+
+
 def test_a_token_is_replaced_without_a_gap(pair, db):
     """Old and new are good together; the old one is refused when the operator says so, or when its time is over."""
     one, two, account, job = pair
