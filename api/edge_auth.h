@@ -58,10 +58,10 @@ void edge_auth_request(struct edge_auth *a, struct api_request *r, uint64_t now_
 /* Forget this sampler's tokens (sampler NULL: all). What is being looked up is looked up once more. */
 void edge_auth_forget(struct edge_auth *a, const struct id *sampler);
 
-/* Counters for /metrics. */
 struct edge_auth_stats {
 	uint64_t lookups;    /* tokens that were looked up in the database */
 	uint64_t old_tokens; /* requests with a token that was replaced and is good for a while */
 };
 
+/* Counters for /metrics. */
 void edge_auth_stats_get(const struct edge_auth *a, struct edge_auth_stats *ret);
