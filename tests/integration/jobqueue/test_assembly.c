@@ -572,7 +572,7 @@ static void test_ended_jobs_cost_nothing(void **state)
 		(void)kit_progress(k, &p);
 	print_message("20 flushes beside %d ended jobs: %d ms\n", MANY,
 		      (int)(clock_mono_now_ms() - begun_ms));
-	assert_true(clock_mono_now_ms() - begun_ms < 10000);
+	assert_true(clock_mono_now_ms() - begun_ms < 60000);
 	bool done = false;
 	begun_ms = clock_mono_now_ms();
 	jq_job_list(k->api, &account, &(struct jq_list_query){.page = 1, .per_page = 50}, on_list,
