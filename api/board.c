@@ -10,6 +10,7 @@ struct board *board_new(const struct board_events *events)
 	struct board *b = calloc(1, sizeof(*b));
 	if (b) {
 		b->events = *events;
+		TAILQ_INIT(&b->to_load);
 		TAILQ_INIT(&b->dirty);
 		b->generation = 1;
 	}
@@ -40,21 +41,18 @@ struct board_sampler *board_sampler_need(struct board *b, const struct id *id)
 	if (!s)
 		return NULL;
 	s->id = *id;
-	s->needs_load = true;
 	if (id_map_put(&b->samplers, id, s)) {
 		free(s);
 		return NULL;
 	}
+	board_load_want(b, s);
 	return s;
 }
 
 /* Unlink from both owners and free. */
 static void part_drop(struct board *b, struct board_part *p)
 {
-	struct board_part **link = &p->job->parts;
-	while (*link != p)
-		link = &(*link)->next_in_job;
-	*link = p->next_in_job;
+	LIST_REMOVE(p, job_link);
 	(void)id_map_remove(&p->sampler->parts, &p->job->pcap);
 	if (p->dirty)
 		TAILQ_REMOVE(&b->dirty, p, dirty_link);
@@ -70,6 +68,8 @@ void board_sampler_drop(struct board *b, struct board_sampler *s)
 		part_drop(b, p);
 	id_map_fini(&s->parts);
 	b->heard_count -= s->heard ? 1 : 0;
+	if (s->needs_load)
+		TAILQ_REMOVE(&b->to_load, s, load_link);
 	(void)id_map_remove(&b->samplers, &s->id);
 	free(s->interfaces_json);
 	free(s->unknown);
@@ -88,18 +88,15 @@ struct board_part *board_part_new(struct board *b, struct board_job *j, struct b
 	p->job = j;
 	p->sampler = s;
 	p->added = b->generation;
-	p->next_in_job = j->parts;
-	j->parts = p;
+	LIST_INSERT_HEAD(&j->parts, p, job_link);
 	b->part_count++;
 	return p;
 }
 
 void board_job_drop(struct board *b, struct board_job *j)
 {
-	for (struct board_part *p = NULL; (p = j->parts) != NULL;) {
-		part_drop(b, p);
-		EC_ASSERT(j->parts != p);
-	}
+	while (!LIST_EMPTY(&j->parts))
+		part_drop(b, LIST_FIRST(&j->parts));
 	(void)id_map_remove(&b->jobs, &j->pcap);
 	scope_fini(&j->scope);
 	free(j);
@@ -143,8 +140,9 @@ void board_job_end(struct board *b, struct board_job *j, int64_t now_us)
 {
 	if (!j->ended_us)
 		j->ended_us = now_us;
-	for (struct board_part *p = j->parts; p; p = p->next_in_job)
-		b->events.wake(b->events.arg, &p->sampler->id);
+	struct board_part *p = NULL;
+	LIST_FOREACH(p, &j->parts, job_link)
+	b->events.wake(b->events.arg, &p->sampler->id);
 }
 
 void board_expire(struct board *b, int64_t now_us)
@@ -162,7 +160,8 @@ void board_expire(struct board *b, int64_t now_us)
 	pos = 0;
 	for (struct board_job *j; (j = id_map_next(&b->jobs, &pos));) {
 		bool buried = j->ended_us && now_us - j->ended_us > BOARD_TOMBSTONE_US;
-		bool overdue = now_us - j->deadline_us > BOARD_TOMBSTONE_US && !j->parts;
+		bool overdue =
+			now_us - j->deadline_us > BOARD_TOMBSTONE_US && LIST_EMPTY(&j->parts);
 		if (buried || overdue) {
 			board_job_drop(b, j);
 			pos = 0;

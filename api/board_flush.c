@@ -116,9 +116,10 @@ void board_flushed(struct board *b, bool ok, const struct jq_flushed_job *jobs, 
 		if (jobs[i].ended) {
 			board_job_end(b, j, now_us);
 		} else if (jobs[i].stop && !j->stop) {
+			struct board_part *p = NULL;
 			j->stop = true;
-			for (struct board_part *p = j->parts; p; p = p->next_in_job)
-				b->events.wake(b->events.arg, &p->sampler->id);
+			LIST_FOREACH(p, &j->parts, job_link)
+			b->events.wake(b->events.arg, &p->sampler->id);
 		}
 	}
 }

@@ -7,12 +7,23 @@
 #include "api/board_table.h"
 #include "base/json.h"
 
+void board_load_want(struct board *b, struct board_sampler *s)
+{
+	if (s->needs_load)
+		return;
+	s->needs_load = true;
+	TAILQ_INSERT_TAIL(&b->to_load, s, load_link);
+}
+
 size_t board_load_take(struct board *b, struct id *ids, size_t max, uint64_t *ret_generation)
 {
-	size_t n = 0, pos = 0;
-	for (struct board_sampler *s; n < max && (s = id_map_next(&b->samplers, &pos));) {
-		if (!s->needs_load || s->loading)
+	size_t n = 0;
+	struct board_sampler *s = TAILQ_FIRST(&b->to_load);
+	for (struct board_sampler *next; s && n < max; s = next) {
+		next = TAILQ_NEXT(s, load_link);
+		if (s->loading)
 			continue;
+		TAILQ_REMOVE(&b->to_load, s, load_link);
 		s->needs_load = false;
 		s->loading = true;
 		ids[n++] = s->id;
@@ -75,11 +86,23 @@ static int job_new(struct board *b, const struct jq_edge_job *from, struct board
 	return 0;
 }
 
+/* These parts of a job are open. */
+static void parts_confirm(struct board *b, uint64_t generation, const struct jq_edge_job *from)
+{
+	for (size_t i = 0; i < from->part_count; i++) {
+		struct board_sampler *s = id_map_get(&b->samplers, &from->parts[i].sampler);
+		struct board_part *p = s ? id_map_get(&s->parts, &from->pcap) : NULL;
+		if (p && p->confirmed < generation)
+			p->confirmed = generation;
+	}
+}
+
 /* Put a job and its parts at samplers of ours on the board. Parts are only added or moved forward, and a load that began earlier, but
  * ended later, does not bring an old scope back: whoever was told of a change began a load after it. */
 static int job_take(struct board *b, uint64_t generation, const struct jq_edge_job *from)
 {
 	struct board_job *j = id_map_get(&b->jobs, &from->pcap);
+	parts_confirm(b, generation, from);
 	if (j && j->ended_us)
 		return 0; /* a tombstone: this load is older than the job's end */
 	int rc = j ? 0 : job_new(b, from, &j);
@@ -102,14 +125,16 @@ static int job_take(struct board *b, uint64_t generation, const struct jq_edge_j
 		struct board_sampler *s = id_map_get(&b->samplers, &row->sampler);
 		if (!s || id_map_get(&s->parts, &j->pcap))
 			continue;
-		struct board_part *p = board_part_new(b, j, s);
-		if (!p)
+		struct board_part *added = board_part_new(b, j, s);
+		if (!added)
 			return EC_ENOMEM;
-		p->state = row->state;
-		p->boot = row->boot;
+		added->state = row->state;
+		added->boot = row->boot;
 		b->events.wake(b->events.arg, &s->id);
 	}
-	for (struct board_part *p = j->parts; p; p = p->next_in_job) {
+	struct board_part *p = NULL;
+	LIST_FOREACH(p, &j->parts, job_link)
+	{
 		p->rescoped |= rescoped && p->reported;
 		if (stopped || p->rescoped)
 			b->events.wake(b->events.arg, &p->sampler->id);
@@ -117,26 +142,10 @@ static int job_take(struct board *b, uint64_t generation, const struct jq_edge_j
 	return 0;
 }
 
-static bool jobs_have(const struct jq_edge_job *jobs, size_t count, const struct id *pcap,
-		      const struct id *sampler)
+/* A part that was on the board before the load began and is not open in it was given up meanwhile. */
+static void part_retract(struct board_part *p, uint64_t generation)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (!id_equal(&jobs[i].pcap, pcap))
-			continue;
-		for (size_t k = 0; k < jobs[i].part_count; k++) {
-			if (id_equal(&jobs[i].parts[k].sampler, sampler))
-				return true;
-		}
-	}
-	return false;
-}
-
-/* A part that was on the board before the load began and is not open any more was given up meanwhile. */
-static void part_retract(struct board_part *p, uint64_t generation, const struct jq_edge_job *jobs,
-			 size_t job_count)
-{
-	if (p->added < generation && !p->dirty && !p->flushing &&
-	    !jobs_have(jobs, job_count, &p->job->pcap, &p->sampler->id))
+	if (p->added < generation && p->confirmed < generation && !p->dirty && !p->flushing)
 		p->recorded = true;
 }
 
@@ -158,7 +167,7 @@ int board_loaded(struct board *b, uint64_t generation, const struct id *ids, siz
 		s->loaded = generation;
 		size_t pos = 0;
 		for (struct board_part *p; (p = id_map_next(&s->parts, &pos));)
-			part_retract(p, generation, jobs, job_count);
+			part_retract(p, generation);
 		b->events.wake(b->events.arg, &s->id);
 	}
 	return 0;
@@ -170,7 +179,7 @@ void board_load_failed(struct board *b, const struct id *ids, size_t count)
 		struct board_sampler *s = id_map_get(&b->samplers, &ids[i]);
 		if (s) {
 			s->loading = false;
-			s->needs_load = true;
+			board_load_want(b, s);
 		}
 	}
 }
@@ -179,22 +188,25 @@ void board_load_all(struct board *b)
 {
 	size_t pos = 0;
 	for (struct board_sampler *s; (s = id_map_next(&b->samplers, &pos));)
-		s->needs_load = true;
+		board_load_want(b, s);
 }
 
 int board_job_loaded(struct board *b, uint64_t generation, const struct id *pcap,
 		     const struct jq_edge_job *job, int64_t now_us)
 {
+	int rc = job ? job_take(b, generation, job) : 0;
 	struct board_job *j = id_map_get(&b->jobs, pcap);
+	struct board_part *p = NULL;
+	if (rc || !j)
+		return rc;
 	if (job) {
-		for (struct board_part *p = j ? j->parts : NULL; p; p = p->next_in_job)
-			part_retract(p, generation, job, 1);
-		return job_take(b, generation, job);
-	}
-	if (!j)
+		LIST_FOREACH(p, &j->parts, job_link)
+		part_retract(p, generation);
 		return 0;
+	}
 	/* Parts reported while the load ran are flushed first; their flush says that the job ended. */
-	for (struct board_part *p = j->parts; p; p = p->next_in_job) {
+	LIST_FOREACH(p, &j->parts, job_link)
+	{
 		if (p->added >= generation || p->dirty || p->flushing)
 			return 0;
 	}

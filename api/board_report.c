@@ -115,7 +115,7 @@ static int unknown_note(struct board *b, struct board_sampler *s, const struct s
 				*u = s->unknown[k];
 		}
 		if (u->since >= s->loaded)
-			s->needs_load = true;
+			board_load_want(b, s);
 	}
 	free(s->unknown);
 	s->unknown = list;

@@ -33,9 +33,10 @@ struct board_stream {
 struct board_part {
 	struct board_job *job;
 	struct board_sampler *sampler;
-	struct board_part *next_in_job;
+	LIST_ENTRY(board_part) job_link;
 	TAILQ_ENTRY(board_part) dirty_link;
-	uint64_t added; /* generation */
+	uint64_t added;     /* generation */
+	uint64_t confirmed; /* newest generation of a load in which it is open */
 	enum part_state state;
 	bool reported; /* in the sampler's last message */
 	bool recorded; /* its end is in the database: the sampler may forget it */
@@ -69,7 +70,7 @@ struct board_job {
 	struct selection selection;
 	bool stop;
 	int64_t ended_us; /* 0 while capturing */
-	struct board_part *parts;
+	LIST_HEAD(, board_part) parts;
 };
 
 /* A part that a sampler reported and the board does not have. */
@@ -86,8 +87,9 @@ struct board_sampler {
 	int64_t seen_us;
 	int64_t clock_offset_us;
 	bool heard_flushing;
-	bool heard; /* to be flushed: last_seen */
-	bool needs_load;
+	bool heard;      /* to be flushed: last_seen */
+	bool needs_load; /* on the list of these */
+	TAILQ_ENTRY(board_sampler) load_link;
 	bool loading;
 	uint64_t loaded; /* generation of the last finished load; 0 none */
 	uint32_t stream_count;
@@ -103,6 +105,7 @@ struct board {
 	struct id_map samplers, jobs;
 	size_t part_count;
 	size_t heard_count; /* samplers to be flushed */
+	TAILQ_HEAD(, board_sampler) to_load;
 	TAILQ_HEAD(, board_part) dirty;
 	uint64_t generation;
 	bool flushing;
@@ -116,6 +119,9 @@ uint32_t board_grant_window(const struct board_sampler *s);
 
 /* Find or make a sampler. NULL without memory. */
 struct board_sampler *board_sampler_need(struct board *b, const struct id *id);
+
+/* Have a sampler's parts loaded. Does nothing when that is to be done already. */
+void board_load_want(struct board *b, struct board_sampler *s);
 
 /* Remove a sampler and its parts. */
 void board_sampler_drop(struct board *b, struct board_sampler *s);

@@ -9,7 +9,11 @@
 #include "base/limits.h"
 #include "packet/sync_message.h"
 
-enum { POLL_ARENA_BYTES = 4 * LIMIT_SYNC_BYTES, ANSWER_ARENA_BYTES = 64 * 1024 * 1024 };
+enum {
+	POLL_ARENA_BYTES = 4 * LIMIT_SYNC_BYTES,
+	ANSWER_ARENA_BYTES = 64 * 1024 * 1024,
+	WAKES_AT_ONCE = 16, /* some milliseconds */
+};
 
 /* One message and the request that waits for its answer. Freed when its timer is closed. */
 struct poll {
@@ -173,15 +177,19 @@ static void poll_look(struct poll *p)
 				 0) == 0);
 }
 
+/* A job wakes the whole fleet: a few at a time, so that others' requests are served in between. */
 static void on_wake_timer(uv_timer_t *timer)
 {
 	struct edge_sync *s = timer->data;
 	struct poll *p;
-	while ((p = TAILQ_FIRST(&s->woken))) {
+	for (unsigned n = 0; n < WAKES_AT_ONCE && (p = TAILQ_FIRST(&s->woken)); n++) {
 		TAILQ_REMOVE(&s->woken, p, woken_link);
 		p->woken = false;
 		poll_look(p);
 	}
+	/* not 0 ms: such a timer comes again before I/O is looked at */
+	if (!TAILQ_EMPTY(&s->woken))
+		EC_ASSERT(uv_timer_start(&s->wake_timer, on_wake_timer, 1, 0) == 0);
 }
 
 void edge_sync_wake(struct edge_sync *s, const struct id *sampler)
