@@ -47,14 +47,17 @@ bool utf8_valid(struct bytes b)
 
 void utf8_put_repaired(struct buf *out, struct bytes b)
 {
-	while (b.n > 0) {
-		size_t n = utf8_char_bytes(b);
-		if (n > 0) {
-			buf_put(out, b.p, n);
-		} else {
-			buf_puts(out, "\xef\xbf\xbd");
-			n = 1;
-		}
-		b = (struct bytes){b.p + n, b.n - n};
+	size_t good = 0; /* bytes of b that are well-formed and not yet put */
+
+	while (good < b.n) {
+		size_t n = utf8_char_bytes((struct bytes){b.p + good, b.n - good});
+		good += n;
+		if (n > 0)
+			continue;
+		buf_put(out, b.p, good);
+		buf_puts(out, "\xef\xbf\xbd");
+		b = (struct bytes){b.p + good + 1, b.n - good - 1};
+		good = 0;
 	}
+	buf_put(out, b.p, good);
 }
