@@ -6,7 +6,6 @@
 
 #include "api/forwarded.h"
 #include "api/request_lib.h"
-#include "base/clock.h"
 #include "base/limits.h"
 
 static uint64_t mono_us(void)
@@ -108,7 +107,6 @@ struct api_request *api_request_new(struct api_conn *c, h2o_req_t *req)
 	r->listener = c->listening->config.kind;
 	r->id = id_new_v4();
 	memcpy(r->peer, c->peer, sizeof(r->peer));
-	r->received_us = clock_wall_now_us();
 	r->began_us = mono_us();
 	c->request = r;
 	r->server->stats.requests++;
@@ -134,11 +132,6 @@ enum api_listener api_request_listener(const struct api_request *r)
 struct bytes api_request_method(const struct api_request *r)
 {
 	return r->method;
-}
-
-struct bytes api_request_path(const struct api_request *r)
-{
-	return r->path;
 }
 
 struct bytes api_request_query(const struct api_request *r)
@@ -223,11 +216,6 @@ const char *api_request_peer(const struct api_request *r)
 const char *api_request_id(const struct api_request *r)
 {
 	return r->id.hex;
-}
-
-int64_t api_request_received_us(const struct api_request *r)
-{
-	return r->received_us;
 }
 
 enum api_match api_request_match(struct api_request *r, const struct api_route *table, size_t count)

@@ -38,13 +38,10 @@ enum api_listener api_request_listener(const struct api_request *r);
 /* Method, case-sensitive: "GET". Borrowed from r. */
 struct bytes api_request_method(const struct api_request *r);
 
-/* Path as sent, without the query: visible ASCII, begins with '/', not decoded. Borrowed from r. */
-struct bytes api_request_path(const struct api_request *r);
-
 /* What follows '?', not decoded; empty without one. Borrowed from r. */
 struct bytes api_request_query(const struct api_request *r);
 
-/* Path and query as sent: what signed_url_verify wants. Borrowed from r. */
+/* Path and query as sent, visible ASCII, not decoded: what signed_url_verify wants. Borrowed from r. */
 struct bytes api_request_target(const struct api_request *r);
 
 /* The whole body; empty when there is none. Borrowed from r until the answer. */
@@ -76,9 +73,6 @@ const char *api_request_peer(const struct api_request *r);
 
 /* Id of the request: 32 hex characters, in x-request-id of the answer and in the access log. */
 const char *api_request_id(const struct api_request *r);
-
-/* Wall clock when the request was complete: microseconds since 1970. */
-int64_t api_request_received_us(const struct api_request *r);
 
 /* Count the request among those that are handled at the same time, until its answer begins: what a client does not take is no work of
  * ours. Returns how many there are now. At most once for each request. */

@@ -7,7 +7,7 @@
 #include "api/request.h"
 #include "base/arena.h"
 
-enum { API_REQUEST_ID_BYTES = ID_HEX_LEN + 1, API_HEADERS_ADDED_MAX = 16 };
+enum { API_HEADERS_ADDED_MAX = 16 };
 
 struct api_request {
 	struct api_server *server;
@@ -19,7 +19,6 @@ struct api_request {
 	struct api_match_result match;
 	struct id id;
 	char peer[API_ADDRESS_TEXT_BYTES];
-	int64_t received_us;
 	uint64_t began_us; /* monotonic */
 	bool metered;
 	struct id holders[API_SHARE_COUNT]; /* unset: not counted */

@@ -9,15 +9,3 @@ bool job_move_is_legal(enum job_phase from, enum job_phase to)
 #undef X
 	return false;
 }
-
-const char *job_phase_text(enum job_phase phase)
-{
-	switch (phase) {
-#define X(name, text)                                                                              \
-	case name:                                                                                 \
-		return text;
-		JOB_PHASES(X)
-#undef X
-	}
-	return "unknown";
-}

@@ -6,20 +6,14 @@
 
 #include "base/attr.h"
 
-/* X(name, text) */
-#define JOB_PHASES(X)                                                                              \
-	X(JOB_ADDED, "added")         /* not in the kernel's filter yet */                         \
-	X(JOB_INSERTING, "inserting") /* in the filter; on its way to the capture threads */       \
-	X(JOB_ARMED, "armed")         /* the window is open */                                     \
-	X(JOB_CLOSING, "closing")     /* the threads are being told the window's end */            \
-	X(JOB_SETTLING, "settling")   /* the window is over; late packets reach the ring */        \
-	X(JOB_FINISHING, "finishing") /* the ring is read up to what was in it then */             \
-	X(JOB_ENDED, "ended")         /* nothing is on its way any more */
-
 enum job_phase {
-#define X(name, text) name,
-	JOB_PHASES(X)
-#undef X
+	JOB_ADDED,     /* not in the kernel's filter yet */
+	JOB_INSERTING, /* in the filter; on its way to the capture threads */
+	JOB_ARMED,     /* the window is open */
+	JOB_CLOSING,   /* the threads are being told the window's end */
+	JOB_SETTLING,  /* the window is over; late packets reach the ring */
+	JOB_FINISHING, /* the ring is read up to what was in it then */
+	JOB_ENDED,     /* nothing is on its way any more */
 };
 
 /* Moves. X(from, to) */
@@ -34,6 +28,3 @@ enum job_phase {
 
 /* Is this one of the moves? */
 bool job_move_is_legal(enum job_phase from, enum job_phase to);
-
-/* Text of a phase, static. */
-const char *job_phase_text(enum job_phase phase);
