@@ -36,8 +36,8 @@ void list_query_number(struct bytes query, const char *name, uint32_t max, uint3
 		*ret = (uint32_t)v;
 }
 
-void list_query_time(struct bytes query, const char *name, int64_t *ret,
-		     struct field_errors *errors)
+static void query_time(struct bytes query, const char *name, int64_t *ret,
+		       struct field_errors *errors)
 {
 	char text[LIST_VALUE_BYTES];
 
@@ -71,8 +71,8 @@ void list_query_period(struct bytes query, int64_t *ret_since_us, int64_t *ret_u
 {
 	size_t before = errors->count;
 
-	list_query_time(query, "since", ret_since_us, errors);
-	list_query_time(query, "until", ret_until_us, errors);
+	query_time(query, "since", ret_since_us, errors);
+	query_time(query, "until", ret_until_us, errors);
 	if (errors->count == before && *ret_since_us && *ret_until_us &&
 	    *ret_since_us > *ret_until_us)
 		field_errors_add(errors, "", "since is later than until");

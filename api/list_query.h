@@ -24,14 +24,10 @@ bool list_query_text(struct bytes query, const char *name, char *dst, struct fie
 void list_query_number(struct bytes query, const char *name, uint32_t max, uint32_t *ret,
 		       struct field_errors *errors);
 
-/* An RFC 3339 time, in microseconds since 1970. */
-void list_query_time(struct bytes query, const char *name, int64_t *ret,
-		     struct field_errors *errors);
-
 /* One of count words. *ret points into words. */
 void list_query_word(struct bytes query, const char *name, const char *const *words, size_t count,
 		     const char **ret, struct field_errors *errors);
 
-/* The parameters since and until: of the two, since may not be the later one. */
+/* The parameters since and until, RFC 3339 times, in microseconds since 1970: of the two, since may not be the later one. */
 void list_query_period(struct bytes query, int64_t *ret_since_us, int64_t *ret_until_us,
 		       struct field_errors *errors);

@@ -42,13 +42,6 @@ void share_give(struct share *s, const struct id *holder)
 	EC_ASSERT(r == 0); /* it is there already: nothing is allocated */
 }
 
-struct id share_holder(const struct id *key, struct bytes name)
-{
-	struct digest d = digest_hmac(bytes_of(key->hex), name);
-
-	return id_of_bits(d.b);
-}
-
 bool share_source(const struct id *key, const struct sockaddr *address, struct id *ret)
 {
 	const struct sockaddr_in *in4 = (const struct sockaddr_in *)(const void *)address;
@@ -64,6 +57,7 @@ bool share_source(const struct id *key, const struct sockaddr *address, struct i
 	}
 	if (name.n == 0)
 		return false;
-	*ret = share_holder(key, name);
+	struct digest d = digest_hmac(bytes_of(key->hex), name);
+	*ret = id_of_bits(d.b);
 	return true;
 }

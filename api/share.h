@@ -1,7 +1,7 @@
 /* How many of something each of many holds at the same time, with a limit that is the same for each.
  *
  * Connections of an address, requests of an account, bodies of a sampler. What holds nothing takes no memory. Holders are known by an
- * id: their own, or one that share_holder makes of other bytes. Not thread-safe.
+ * id: their own, or one that share_source makes of an address. Not thread-safe.
  */
 #pragma once
 
@@ -31,10 +31,7 @@ void share_give(struct share *s, const struct id *holder);
 /* What holder holds. */
 uint32_t share_held(const struct share *s, const struct id *holder);
 
-/* An id for a holder that has none: a keyed hash, so that strangers cannot choose ids that fall together. key: random, the
- * same for all holders of a share. */
-struct id share_holder(const struct id *key, struct bytes name);
-
 /* The holder of a connection's address: an IPv4 address, or the /64 that an IPv6 address is in, because its owner has all of
- * it. A v4-mapped address is an IPv4 address. False when the address is of another family. */
+ * it. A v4-mapped address is an IPv4 address. *ret: a keyed hash, so that strangers cannot choose ids that fall together; key:
+ * random, the same for all holders of a share. False when the address is of another family. */
 bool share_source(const struct id *key, const struct sockaddr *address, struct id *ret);

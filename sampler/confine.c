@@ -17,6 +17,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "sandbox/syscall_filter.h"
+
 /* The system's headers know these only from later versions on. */
 enum { SET_VMA = 0x53564d41 };
 
@@ -173,7 +175,7 @@ static const struct syscall_rule no_unix_sockets[] = {
 
 #define ADD(filter, rules) syscall_filter_add((filter), (rules), ARRAY_LEN(rules))
 
-void confine_filter_make(const struct confine_plan *plan, struct syscall_filter *ret)
+static void filter_make(const struct confine_plan *plan, struct syscall_filter *ret)
 {
 	/* abort: a broken invariant ends as such. */
 	const struct syscall_rule own[] = {
@@ -201,7 +203,7 @@ int confine_process(const struct confine_plan *plan, struct error *err)
 
 	if (!filter)
 		return error_set(err, EC_ENOMEM, "no memory for the seccomp filter");
-	confine_filter_make(plan, filter);
+	filter_make(plan, filter);
 	int r = syscall_filter_install(filter, err);
 	free(filter);
 	return r;

@@ -13,7 +13,6 @@
 
 #include "base/attr.h"
 #include "base/error.h"
-#include "sandbox/syscall_filter.h"
 
 struct confine_plan {
 	bool files;        /* open, make and remove them; without, only what is open is written */
@@ -21,8 +20,5 @@ struct confine_plan {
 	bool unix_sockets; /* connect to unix sockets as well; without, none can be made */
 };
 
-/* The filter of a plan. Pure, but for this process's number, the only one that may be sent signals. *ret: overwritten. */
-void confine_filter_make(const struct confine_plan *plan, struct syscall_filter *ret);
-
-/* Make it and install it. Returns as syscall_filter_install. */
+/* Make the filter of a plan and install it. Returns as syscall_filter_install. */
 int confine_process(const struct confine_plan *plan, struct error *err) EC_MUST_CHECK;

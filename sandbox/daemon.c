@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "sandbox/privilege.h"
 #include "sandbox/resource_limits.h"
+#include "sandbox/syscall_filter.h"
 
 enum {
 	OWNER_AND_GROUP = 027,
@@ -97,7 +98,8 @@ static const struct syscall_rule never[] = {
 #endif
 };
 
-void daemon_filter_make(struct syscall_filter *ret)
+/* The calls that kill; all others are made. */
+static void filter_make(struct syscall_filter *ret)
 {
 	ret->n = 0;
 	syscall_filter_add(ret, never, ARRAY_LEN(never));
@@ -111,7 +113,7 @@ static int calls_shut(bool *ret_on, struct error *err)
 
 	if (!filter)
 		return error_set(err, EC_ENOMEM, "no memory for the seccomp filter");
-	daemon_filter_make(filter);
+	filter_make(filter);
 	int r = syscall_filter_install(filter, &why);
 	free(filter);
 	*ret_on = r == 0;

@@ -8,14 +8,8 @@
  */
 #pragma once
 
-#include <stddef.h>
-
 #include "base/attr.h"
 #include "base/error.h"
-#include "sandbox/syscall_filter.h"
-
-/* The calls that kill; all others are made. Pure. *ret: overwritten. */
-void daemon_filter_make(struct syscall_filter *ret);
 
 /* Become a user before anything is opened: files are opened and made as that user, ports below 1,024 can still be had until
  * daemon_confine. user: NULL is nobody else, and nothing happens. Returns 0, or as privilege_plan_make and privilege_become. */

@@ -1,5 +1,6 @@
 /* A sampler's system calls: each row of the tables below is made by a process of its own that is confined as a sampler is. */
 #include "sampler/confine.h"
+#include "sandbox/syscall_filter.h"
 
 #include <errno.h>
 #include <fcntl.h>
