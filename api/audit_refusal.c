@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/actor.h"
 #include "api/app.h"
-#include "api/pcap_handlers.h"
 #include "api/rate.h"
 #include "base/log.h"
 #include "jobqueue/jq_audit.h"
@@ -50,7 +50,7 @@ void audit_refused(struct api_request *r, const char *result)
 	struct api_app *app = api_request_app(r);
 	struct id account = api_request_param_id(r, 0);
 	char action[AUDIT_ACTION_BYTES];
-	struct jq_audit row = {.actor = pcap_actor(r), .action = action, .result = result};
+	struct jq_audit row = {.actor = api_actor_of(r), .action = action, .result = result};
 
 	if (!audit_action_of(route, action) ||
 	    !api_rate_take(app->refusals, &account, uv_now(app->loop)).allowed)

@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/actor.h"
 #include "api/app.h"
 #include "api/bucket_handlers.h"
 #include "api/failure.h"
 #include "api/ownership_token.h"
-#include "api/pcap_handlers.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "storage/bucket_client.h"
@@ -71,7 +71,7 @@ static void save(struct create_call *call)
 					   .credentials = buf_bytes(&sealed),
 					   .token_sha256 = digest_sha256(bytes_of(call->token)),
 					   .expires_us = call->expires_s * 1000000,
-					   .actor = pcap_actor(call->r)};
+					   .actor = api_actor_of(call->r)};
 		(void)end(call); /* the keys are sealed */
 		jq_bucket_save(app->jq, &s, on_saved, call);
 	}

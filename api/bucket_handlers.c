@@ -2,12 +2,12 @@
 
 #include <stdio.h>
 
+#include "api/actor.h"
 #include "api/app.h"
 #include "api/envelope.h"
 #include "api/failure.h"
 #include "api/json_body.h"
 #include "api/ownership_token.h"
-#include "api/pcap_handlers.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/limits.h"
@@ -170,7 +170,7 @@ void bucket_serve_validate(struct api_request *r)
 	struct jq_bucket_validate v = {.account = account,
 				       .destination = call->request.destination.canonical,
 				       .token_sha256 = digest_sha256(token),
-				       .actor = pcap_actor(r)};
+				       .actor = api_actor_of(r)};
 	jq_bucket_validate(api_request_app(r)->jq, &v, on_validated, call);
 }
 
@@ -195,7 +195,7 @@ static void on_deleted(void *arg, const struct error *err, enum jq_bucket_outcom
 void bucket_serve_delete(struct api_request *r)
 {
 	struct id account = api_request_param_id(r, 0), id = api_request_param_id(r, 1);
-	struct jq_actor actor = pcap_actor(r);
+	struct jq_actor actor = api_actor_of(r);
 
 	if (bucket_enabled(r))
 		jq_bucket_delete(api_request_app(r)->jq, &account, &id, &actor, on_deleted, r);

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/actor.h"
 #include "api/app.h"
 #include "api/failure.h"
-#include "api/pcap_handlers.h"
 #include "api/query.h"
 #include "api/range.h"
 #include "base/limits.h"
@@ -176,7 +176,7 @@ static void on_reader(void *arg, const struct error *err, struct store_reader *r
 	struct api_app *app = api_request_app(d->r);
 	struct id account = api_request_param_id(d->r, 0);
 	struct error wrong = {.code = 0};
-	struct jq_audit row = {.actor = pcap_actor(d->r),
+	struct jq_audit row = {.actor = api_actor_of(d->r),
 			       .action = "pcap.download",
 			       .object = api_request_param_id(d->r, 1),
 			       .result = JQ_AUDIT_OK};

@@ -1,20 +1,11 @@
 #include "api/pcap_handlers.h"
 
+#include "api/actor.h"
 #include "api/app.h"
 #include "api/envelope.h"
 #include "api/failure.h"
 #include "api/pcap_list_query.h"
 #include "api/pcap_view.h"
-
-struct jq_actor pcap_actor(const struct api_request *r)
-{
-	const struct api_identity *who = api_request_identity(r);
-
-	return (struct jq_actor){.credential = who->credential,
-				 .name = who->actor,
-				 .source = api_request_peer(r),
-				 .request_id = api_request_id(r)};
-}
 
 static void on_job(void *arg, const struct error *err, const struct job *job)
 {
@@ -47,7 +38,7 @@ static void on_stopped(void *arg, const struct error *err)
 void pcap_serve_stop(struct api_request *r)
 {
 	struct id account = api_request_param_id(r, 0), id = api_request_param_id(r, 1);
-	struct jq_actor actor = pcap_actor(r);
+	struct jq_actor actor = api_actor_of(r);
 
 	jq_job_stop(api_request_app(r)->jq, &account, &id, &actor, on_stopped, r);
 }
@@ -78,7 +69,7 @@ static void on_deleted(void *arg, const struct error *err, enum jq_delete_outcom
 void pcap_serve_delete(struct api_request *r)
 {
 	struct id account = api_request_param_id(r, 0), id = api_request_param_id(r, 1);
-	struct jq_actor actor = pcap_actor(r);
+	struct jq_actor actor = api_actor_of(r);
 
 	jq_job_delete(api_request_app(r)->jq, &account, &id, &actor, on_deleted, r);
 }

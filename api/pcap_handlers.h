@@ -1,4 +1,4 @@
-/* Tenants' operations on packet captures but the download: submit, list, get, stop, limits.
+/* Tenants' operations on packet captures but the download: submit, list, get, stop, delete, limits.
  *
  * Each reads its request, asks the job queue, and shows the result; the deciding parts are pcap_request, pcap_list_query and
  * pcap_view. The credential and its permission were checked before (auth.h).
@@ -6,7 +6,6 @@
 #pragma once
 
 #include "api/request.h"
-#include "jobqueue/jq_tenant.h"
 
 /* POST /accounts/{a}/pcaps */
 void pcap_serve_submit(struct api_request *r);
@@ -25,6 +24,3 @@ void pcap_serve_delete(struct api_request *r);
 
 /* GET /accounts/{a}/pcaps/limits */
 void pcap_serve_limits(struct api_request *r);
-
-/* Who does it, for audit rows; texts borrowed from r. */
-struct jq_actor pcap_actor(const struct api_request *r);

@@ -4,6 +4,7 @@
 #include "api/pcap_handlers.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "jobqueue/jq_tenant.h"
 
 static void add_range(cJSON *obj, const char *name, int64_t min, int64_t max, const char *unit)
 {

@@ -1,6 +1,7 @@
 /* POST /pcaps (pcap_handlers.h). */
 #include <string.h>
 
+#include "api/actor.h"
 #include "api/app.h"
 #include "api/audit_refusal.h"
 #include "api/envelope.h"
@@ -269,7 +270,7 @@ void pcap_serve_submit(struct api_request *r)
 			full ? (struct selection){.method = SELECT_NONE} : app->config.selection,
 		.idempotency_key = key,
 		.body_sha256 = digest_sha256(api_request_body(r)),
-		.actor = pcap_actor(r),
+		.actor = api_actor_of(r),
 	};
 	if (submit.selection.method == SELECT_HASH)
 		random_bytes(submit.selection.secret, sizeof(submit.selection.secret));

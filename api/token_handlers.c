@@ -2,11 +2,11 @@
 
 #include <string.h>
 
+#include "api/actor.h"
 #include "api/app.h"
 #include "api/envelope.h"
 #include "api/failure.h"
 #include "api/json_body.h"
-#include "api/pcap_handlers.h"
 #include "api/token_request.h"
 #include "api/token_view.h"
 #include "base/clock.h"
@@ -214,7 +214,7 @@ void token_serve_create(struct api_request *r)
 					 .expires_us = q->expires_us,
 					 .sources = q->sources,
 					 .source_count = q->source_count,
-					 .actor = pcap_actor(r)};
+					 .actor = api_actor_of(r)};
 	jq_token_create(api_request_app(r)->jq, &create, on_created, call);
 }
 
@@ -239,7 +239,7 @@ static void on_revoked(void *arg, const struct error *err, enum jq_token_outcome
 void token_serve_revoke(struct api_request *r)
 {
 	struct id account = api_request_param_id(r, 0), id = api_request_param_id(r, 1);
-	struct jq_actor actor = pcap_actor(r);
+	struct jq_actor actor = api_actor_of(r);
 
 	jq_token_revoke(api_request_app(r)->jq, &account, &id, &actor, on_revoked, r);
 }
@@ -273,6 +273,6 @@ void token_serve_roll(struct api_request *r)
 				     .id = api_request_param_id(r, 1),
 				     .secret = digest_sha256(bytes_of(call->secret)),
 				     .permissions = api_request_identity(r)->permissions,
-				     .actor = pcap_actor(r)};
+				     .actor = api_actor_of(r)};
 	jq_token_roll(api_request_app(r)->jq, &roll, on_rolled, call);
 }
