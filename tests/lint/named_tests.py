@@ -11,6 +11,7 @@ import sources
 
 KINDS = ("unit", "integration", "e2e", "fuzz", "lint", "bench")
 NAME = re.compile(r"`((?:%s)/[\w/]+)(?:::(\w+))?`" % "|".join(KINDS))
+ALONE = re.compile(r"`(test_\w+)`")  # nobody finds that, and so nobody misses it
 DOCUMENTS = re.compile(r"^(?:docs/.*|ARCHITECTURE|README)\.md$")
 SUFFIXES = (".py", ".c", ".sh", "")
 
@@ -42,6 +43,8 @@ def problems_of(root, document, files, folders):
         elif case and not re.search(r"\b%s\(" % re.escape(case), "".join(
                 sources.read(root, f) for f in files if f == path or f.startswith(path + "/"))):
             problems.append("%s: %s has no case %s" % (where, path, case))
+    for match in ALONE.finditer(text):
+        problems.append("%s:%d: %s is named without its file" % (document, sources.line_of(text, match.start()), match.group(1)))
     return count, problems
 
 

@@ -75,6 +75,9 @@ class NamedTests(LintTest):
     def test_no_such_test(self):
         self.bad(self.check, {**self.there, "ARCHITECTURE.md": "held by `unit/base/test_gone`"}, "there is no test unit/base/test_gone")
 
+    def test_a_case_without_its_file(self):
+        self.bad(self.check, {**self.there, "docs/x.md": "`e2e/scope::test_v6`, `test_v6`"}, "docs/x.md:1: test_v6 is named without its file")
+
     def test_no_such_case(self):
         self.bad(self.check, {**self.there, "docs/x.md": "\n`e2e/scope::test_v4`"}, "docs/x.md:2: tests/e2e/test_scope.py has no case")
 
