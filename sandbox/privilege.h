@@ -1,4 +1,4 @@
-/* Privileges: given up for good once the rings are open (design section 7).
+/* Privileges: given up for good once the rings are open (docs/sandbox.md).
  *
  * Afterwards the process is not user 0 (unless the plan is to stay that), has no supplementary groups, no capability in any set
  * (effective, permitted, inheritable, ambient, bounding), no_new_privs, and is not dumpable, so that no other process of its user
