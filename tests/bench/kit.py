@@ -10,7 +10,6 @@ import itertools
 import json
 import os
 import re
-import shutil
 import signal
 import statistics
 import subprocess
@@ -322,7 +321,3 @@ GROUPS = (
 def jobs_for_flows(count, groups=8, **more):
     """One job for each of the generator's first `count` flows, in `groups` groups of different fields."""
     return [dict(more, unrestricted=True, filter_v1=flow_filter(n, *GROUPS[n % groups])) for n in range(count)]
-
-
-def tools_missing(*names):
-    return [name for name in names if not shutil.which(name)]

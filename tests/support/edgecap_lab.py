@@ -88,9 +88,6 @@ class Program:
     def pause(self):
         self.process.send_signal(signal.SIGSTOP)
 
-    def resume(self):
-        self.process.send_signal(signal.SIGCONT)
-
     def stop(self, seconds=15):
         """SIGTERM; it must end by itself, with exit code 0."""
         if not self.alive():

@@ -2,7 +2,7 @@
 
 note() is called by whoever makes or is given a secret (edgecap_lab, edgecap_client, the rigs of the integration tests); check_logs() at the
 end of each. Found is the text itself, and its hex, base64 and percent-encoded forms; signatures, bearer tokens and passwords
-in URLs by their form; content by the marks that the tests' packets carry (packet_source, and those noted).
+in URLs by their form; content by the mark that the tests' packets carry (packet_source).
 """
 
 import base64
@@ -30,12 +30,6 @@ def note(name, value):
     if len(value) >= LENGTH_MIN:
         _noted[value] = name
     return value
-
-
-def note_mark(mark):
-    """Bytes that some packets of this run carry."""
-    if mark not in MARKS["a packet's content"]:
-        MARKS["a packet's content"].append(bytes(mark))
 
 
 def note_answer(answer):

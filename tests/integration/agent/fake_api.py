@@ -17,7 +17,6 @@ TOKEN = "a-token-of-the-test"
 ACCOUNT = "a" * 32
 HOLD_S = 10
 GRANTS = 16
-STREAMS_MAX = 16
 
 
 class Job:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from api_rig import BIN, Account, Api, await_true, body, read_answer
-from contract import failure
 from test_edge import chunk_key, message, url
 from test_overload import unknown_part
 
