@@ -88,21 +88,7 @@ static int sampler_list(struct command_run *run, struct error *err)
 	return command_list(run, columns, sampler_rows, err);
 }
 
-static int sampler_disable(struct command_run *run, struct error *err)
-{
-	bool disabled = !settings_bool(run->settings, "EDGECAP_ENABLE");
-	struct id id;
-	int code = registry_sampler_disable(
-		run->registry, settings_str(run->settings, "EDGECAP_NAME"), disabled, &id, err);
-
-	if (code < 0)
-		return code;
-	cJSON *value = cJSON_CreateObject();
-	json_add_str(value, "id", id.hex);
-	json_add_bool(value, "enabled", !disabled);
-	return output_print(value, NULL, run->json, err);
-}
-
+/* The id, and what came of it; takes what. */
 static int print_sampler(const struct command_run *run, const struct id *id, const char *word,
 			 cJSON *what, struct error *err)
 {
@@ -112,6 +98,17 @@ static int print_sampler(const struct command_run *run, const struct id *id, con
 	if (!value || !what || !cJSON_AddItemToObject(value, word, what))
 		cJSON_Delete(what);
 	return output_print(value, NULL, run->json, err);
+}
+
+static int sampler_disable(struct command_run *run, struct error *err)
+{
+	bool disabled = !settings_bool(run->settings, "EDGECAP_ENABLE");
+	struct id id;
+	int code = registry_sampler_disable(
+		run->registry, settings_str(run->settings, "EDGECAP_NAME"), disabled, &id, err);
+
+	return code < 0 ? code
+			: print_sampler(run, &id, "enabled", cJSON_CreateBool(!disabled), err);
 }
 
 static int sampler_revoke_old(struct command_run *run, struct error *err)
