@@ -2,7 +2,6 @@
 #include "api/board.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "api/board_table.h"
 #include "base/json.h"
@@ -38,21 +37,14 @@ uint64_t board_generation(struct board *b)
 	return ++b->generation;
 }
 
-static bool scope_same(const struct scope *a, const struct scope *b)
-{
-	return a->unrestricted == b->unrestricted && a->count == b->count &&
-	       (a->count == 0 ||
-		memcmp(a->prefixes, b->prefixes, a->count * sizeof(*a->prefixes)) == 0);
-}
-
-/* Prefixes have padding-free members only, but were built elsewhere: copy through scope_init. */
+/* Built elsewhere: scope_init puts the prefixes into the one order that can be compared. */
 static int scope_take(struct board_job *j, const struct scope *scope, bool *ret_changed)
 {
 	struct scope copy;
 	int rc = scope_init(&copy, scope->unrestricted, scope->prefixes, scope->count);
 	if (rc)
 		return rc;
-	*ret_changed = !scope_same(&j->scope, &copy);
+	*ret_changed = !scope_equal(&j->scope, &copy);
 	scope_fini(&j->scope);
 	j->scope = copy;
 	return 0;

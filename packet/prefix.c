@@ -175,6 +175,13 @@ void scope_fini(struct scope *s)
 	*s = (struct scope){0};
 }
 
+bool scope_equal(const struct scope *a, const struct scope *b)
+{
+	return a->unrestricted == b->unrestricted && a->count == b->count &&
+	       (a->count == 0 ||
+		memcmp(a->prefixes, b->prefixes, a->count * sizeof(*a->prefixes)) == 0);
+}
+
 /* How many prefixes begin at or before a. */
 static size_t scope_rank(const struct scope *s, const struct address *a)
 {

@@ -65,6 +65,9 @@ int scope_init(struct scope *s, bool unrestricted, const struct prefix *prefixes
 /* Free the prefixes; accepts a zeroed scope. */
 void scope_fini(struct scope *s);
 
+/* The same prefixes, and both unrestricted or neither. */
+bool scope_equal(const struct scope *a, const struct scope *b);
+
 /* True when a lies in the scope: a binary search. */
 bool scope_has(const struct scope *s, const struct address *a);
 

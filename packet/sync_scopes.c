@@ -1,7 +1,6 @@
 #include "packet/sync_scopes.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <xxhash.h>
 
 #include "base/json.h"
@@ -43,13 +42,6 @@ void sync_scopes_free(struct sync_scopes *s)
 	free(s->scopes);
 	free(s->slots);
 	free(s);
-}
-
-static bool scope_equal(const struct scope *a, const struct scope *b)
-{
-	return a->unrestricted == b->unrestricted && a->count == b->count &&
-	       (a->count == 0 ||
-		memcmp(a->prefixes, b->prefixes, a->count * sizeof(*a->prefixes)) == 0);
 }
 
 uint32_t sync_scopes_index(struct sync_scopes *s, const struct scope *scope)

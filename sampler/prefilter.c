@@ -216,13 +216,6 @@ static bool filter_same(const struct filter *a, const struct filter *b)
 	       prefix_same(&a->source, &b->source) && prefix_same(&a->destination, &b->destination);
 }
 
-static bool scope_same(const struct scope *a, const struct scope *b)
-{
-	size_t bytes = a->count * sizeof(*a->prefixes);
-
-	return a->count == b->count && (bytes == 0 || memcmp(a->prefixes, b->prefixes, bytes) == 0);
-}
-
 static size_t scoped_hash(const struct prefilter_job *job)
 {
 	const struct filter *f = job->filter;
@@ -254,7 +247,7 @@ static bool is_repeated(struct builder *b, const struct prefilter_job *job, uint
 			return false;
 		}
 		if (s->class == class && filter_same(s->job->filter, job->filter) &&
-		    scope_same(s->job->scope, job->scope))
+		    scope_equal(s->job->scope, job->scope))
 			return true;
 	}
 }

@@ -235,6 +235,31 @@ static void test_scope_unrestricted_and_empty(void **state)
 	scope_fini(&s);
 }
 
+static void test_equal_scopes(void **state)
+{
+	const struct prefix set[] = {prefix_of("192.0.2.0/24"), prefix_of("2001:db8::/32")};
+	const struct prefix swapped[] = {set[1], set[0]};
+	struct scope a, b, one, all, none;
+
+	(void)state;
+	assert_int_equal(scope_init(&a, false, set, 2), 0);
+	assert_int_equal(scope_init(&b, false, swapped, 2), 0);
+	assert_int_equal(scope_init(&one, false, set, 1), 0);
+	assert_int_equal(scope_init(&all, true, NULL, 0), 0);
+	assert_int_equal(scope_init(&none, false, NULL, 0), 0);
+	assert_true(scope_equal(&a, &b) && scope_equal(&none, &none));
+	assert_false(scope_equal(&a, &one) || scope_equal(&one, &none) || scope_equal(&all, &none));
+	one.prefixes[0].len = 23;
+	assert_int_equal(one.count, 1);
+	b.count = 1;
+	assert_false(scope_equal(&one, &b));
+	scope_fini(&a);
+	scope_fini(&b);
+	scope_fini(&one);
+	scope_fini(&all);
+	scope_fini(&none);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -244,6 +269,7 @@ int main(void)
 		cmocka_unit_test(test_has_and_overlaps),
 		cmocka_unit_test(test_scope_against_linear_scan),
 		cmocka_unit_test(test_scope_unrestricted_and_empty),
+		cmocka_unit_test(test_equal_scopes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
