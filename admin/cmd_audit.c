@@ -10,11 +10,15 @@ static int read_time(const struct settings *s, const char *name, const char *fla
 {
 	const char *text = settings_str(s, name);
 
-	if (!text || clock_parse_rfc3339(bytes_of(text), ret) == 0)
+	if (!text)
 		return 0;
-	return error_set(err, EC_EINVAL,
-			 "%s: must be an RFC 3339 time (2026-11-21T10:00:00Z), not \"%.64s\"", flag,
-			 text);
+	if (clock_parse_rfc3339(bytes_of(text), ret) < 0)
+		return error_set(err, EC_EINVAL,
+				 "%s: must be an RFC 3339 time (2026-11-21T10:00:00Z), not \"%.64s\"",
+				 flag, text);
+	if (*ret < CLOCK_1971_US)
+		*ret = CLOCK_1971_US;
+	return 0;
 }
 
 static int read_object(const struct settings *s, struct id *ret, struct error *err)

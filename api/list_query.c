@@ -48,6 +48,8 @@ static void query_time(struct bytes query, const char *name, int64_t *ret,
 			errors, "",
 			"%s must be an RFC 3339 time (2026-11-21T10:00:00Z), not \"%.64s\"", name,
 			text);
+	else if (*ret < CLOCK_1971_US)
+		*ret = CLOCK_1971_US;
 }
 
 void list_query_word(struct bytes query, const char *name, const char *const *words, size_t count,

@@ -28,6 +28,6 @@ void list_query_number(struct bytes query, const char *name, uint32_t max, uint3
 void list_query_word(struct bytes query, const char *name, const char *const *words, size_t count,
 		     const char **ret, struct field_errors *errors);
 
-/* The parameters since and until, RFC 3339 times, in microseconds since 1970: of the two, since may not be the later one. */
+/* The parameters since and until, RFC 3339 times, in microseconds since 1970, CLOCK_1971_US at least: of the two, since may not be the later one. */
 void list_query_period(struct bytes query, int64_t *ret_since_us, int64_t *ret_until_us,
 		       struct field_errors *errors);

@@ -12,6 +12,10 @@
 
 enum { CLOCK_RFC3339_BYTES = 28 }; /* "2026-11-21T10:00:00.123456Z" and a NUL */
 
+/* The beginning of 1971 in microseconds since 1970: before anything of ours. Whoever asks for what happened since or until an earlier
+ * time asks with this one: ids (RFC 9562, UUIDv7) have no time before 1970, and the database cannot write all that RFC 3339 can. */
+#define CLOCK_1971_US INT64_C(31536000000000)
+
 /* CLOCK_REALTIME in microseconds since 1970-01-01 UTC. */
 int64_t clock_wall_now_us(void);
 

@@ -95,6 +95,7 @@ def test_pages_and_filters(api, mine):
     name = seen[0]["actor"]["name"]
     assert audit(api, mine, "?actor=token:" + name)[0] == seen
     assert audit(api, mine, "?actor=token:other")[0] == []
+    assert audit(api, mine, "?action=pcap.submit&per_page=100&since=0000-01-01T00:00:00Z")[0] == seen
 
 
 @pytest.mark.parametrize("query", ["action=x", "actor=x", "actor=operator:root", "page=0", "since=x"])

@@ -62,6 +62,14 @@ def test_filters(api, db):
     assert page(api, account, "?status=success&until=" + time)[0] == [first]
 
 
+def test_no_time_is_too_old(api, full):
+    """Neither what the database cannot write (the year 0000, by offset as well) nor the beginning of the count of seconds."""
+    account = full[0]
+    for time in ("0000-01-01T00:00:00Z", "0001-01-01T00:00:00%2B23:59", "0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"):
+        assert page(api, account, "?since=" + time)[1]["total_count"] > 0, time
+        assert page(api, account, "?until=" + time)[1]["total_count"] == 0, time
+
+
 def test_an_account_without_captures(api, db):
     ids, info = page(api, Account(db))
     assert ids == [] and info["total_pages"] == 0
