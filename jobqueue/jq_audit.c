@@ -64,6 +64,7 @@ void jq_audit_list(struct jq *jq, const struct id *account, const struct jq_audi
 
 	o->cb = cb;
 	o->arg = arg;
+	o->op.wide = true;
 	pg_op_statement(&o->op,
 			"SELECT " AUDIT_COLUMNS " FROM audit_events e" WHERE_ACCOUNT AUDIT_FILTER
 			" ORDER BY e.at DESC, e.id DESC"

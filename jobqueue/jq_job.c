@@ -165,6 +165,7 @@ void jq_job_list(struct jq *jq, const struct id *account, const struct jq_list_q
 
 	o->cb = cb;
 	o->arg = arg;
+	o->op.wide = true;
 	pg_op_statement(&o->op, "SELECT " JOB_COLUMNS " FROM pcaps p" LIST_WHERE
 				" ORDER BY p.submitted DESC, p.id DESC"
 				" LIMIT $9::bigint OFFSET $10::bigint");

@@ -47,7 +47,9 @@ struct pg_op {
 	struct arena arena;
 	const char *scope;
 	struct id account;
-	bool slow; /* set by the maker: may take PG_SLOW_MS, see pg_pool.h */
+	/* set by the maker, see pg_pool.h: */
+	bool slow; /* may take PG_SLOW_MS */
+	bool wide; /* reads as much as the account has */
 	pg_op_done done;
 	pg_op_fini fini; /* NULL: nothing more to free */
 	size_t count;

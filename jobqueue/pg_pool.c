@@ -13,7 +13,7 @@ enum { TICK_MS = 20 };
 struct pg_pool {
 	uv_timer_t
 		timer; /* ticks while anything is outstanding: deadlines, and what ends without an answer */
-	struct pg_list fast, slow; /* waiting */
+	struct pg_list fast, slow; /* waiting; wide ones are among the slow */
 	struct pg_list again;      /* cut off: to be sent again after the next tick */
 	struct pg_list ended;      /* to be called back at the next tick: not inside the caller */
 	uint32_t count;
@@ -91,21 +91,51 @@ static struct pg_slot *choose(struct pg_pool *pool, bool slow)
 	return slow && up > 1 && busy + 1 >= up ? NULL : best;
 }
 
+/* Has the account of a wide operation another one under way? */
+static bool has_its_part(const struct pg_pool *pool, const struct pg_op *op)
+{
+	for (uint32_t i = 0; op->wide && i < pool->count; i++) {
+		const struct pg_slot *s = &pool->slots[i];
+		if (s->slow && s->sent.tail->wide &&
+		    id_equal(&s->sent.tail->account, &op->account))
+			return true;
+	}
+	return false;
+}
+
+/* Take the first slow or wide operation that may begin, NULL when none may. */
+static struct pg_op *take_slow(struct pg_pool *pool)
+{
+	struct pg_list passed = {0};
+	struct pg_op *op = NULL;
+
+	while ((op = pg_list_pop(&pool->slow)) && has_its_part(pool, op))
+		pg_list_push(&passed, op);
+	pg_list_prepend(&pool->slow, &passed);
+	return op;
+}
+
 static void dispatch(struct pg_pool *pool)
 {
-	struct pg_list *lists[] = {&pool->slow, &pool->fast};
+	struct pg_slot *s = NULL;
+	struct pg_op *op = NULL;
 
-	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
-		struct pg_slot *s = NULL;
-		while (lists[i]->head && (s = choose(pool, lists[i] == &pool->slow)))
-			pg_slot_send(s, pg_list_pop(lists[i]), clock_mono_now_ms());
-	}
+	while (pool->slow.head && (s = choose(pool, true)) && (op = take_slow(pool)))
+		pg_slot_send(s, op, clock_mono_now_ms());
+	while (pool->fast.head && (s = choose(pool, false)))
+		pg_slot_send(s, pg_list_pop(&pool->fast), clock_mono_now_ms());
 	set_timer(pool);
+}
+
+/* The list that an operation waits in. */
+static struct pg_list *list_of(struct pg_pool *pool, const struct pg_op *op)
+{
+	return pg_op_is_last(op) ? &pool->slow : &pool->fast;
 }
 
 void pg_pool_submit(struct pg_pool *pool, struct pg_op *op)
 {
-	struct pg_list *list = op->slow ? &pool->slow : &pool->fast;
+	struct pg_list *list = list_of(pool, op);
 
 	op->expires_ms = clock_mono_now_ms() + JQ_WAIT_MS;
 	if (pool->closing)
@@ -137,7 +167,7 @@ static void on_ended(void *arg, struct pg_op *op)
 		struct pg_list again = {0};
 		op->tries++;
 		pg_list_push(&again, op);
-		pg_list_prepend(op->slow ? &pool->slow : &pool->fast, &again);
+		pg_list_prepend(list_of(pool, op), &again);
 	} else {
 		end_op(pool, op);
 	}
@@ -181,7 +211,7 @@ static void requeue(struct pg_pool *pool)
 	struct pg_op *op = NULL;
 
 	while ((op = pg_list_pop(&pool->again)))
-		pg_list_push(op->slow ? &slow : &fast, op);
+		pg_list_push(pg_op_is_last(op) ? &slow : &fast, op);
 	pg_list_prepend(&pool->fast, &fast);
 	pg_list_prepend(&pool->slow, &slow);
 }

@@ -1,8 +1,9 @@
 /* A pool of connections in pipeline mode, with a bounded queue of operations (pg_op.h).
  *
  * Part of the driver (pg_*). One loop, one thread. Operations wait in the queue until a connection takes them; there
- * up to PG_DEPTH_MAX are under way at once. Nothing follows a slow one on its connection, and one connection
- * stays free of them (when there are two), so that a long statement holds up nobody. What ends an operation:
+ * up to PG_DEPTH_MAX are under way at once. Nothing follows a slow or a wide one on its connection, and one connection
+ * stays free of them (when there are two), so that a long statement holds up nobody. Of an account one wide operation is under
+ * way at once: what it has, and how often it asks, makes only itself wait. What ends an operation:
  *   - its answer, good or bad;
  *   - JQ_WAIT_MS in the queue, or a full queue: EC_EUNAVAILABLE;
  *   - its connection is lost: it is sent again, PG_RESENT_MAX times at the most and within what is left of

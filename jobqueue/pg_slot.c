@@ -52,6 +52,11 @@ void pg_list_prepend(struct pg_list *l, struct pg_list *front)
 	*front = (struct pg_list){0};
 }
 
+bool pg_op_is_last(const struct pg_op *op)
+{
+	return op->slow || op->wide;
+}
+
 /* Forget what was read, before the operation is sent. */
 static void op_reset(struct pg_op *op)
 {
@@ -87,7 +92,7 @@ void pg_slot_send(struct pg_slot *s, struct pg_op *op, uint64_t now_ms)
 
 	op_reset(op);
 	op->begun_ms = now_ms;
-	s->slow = s->slow || op->slow;
+	s->slow = s->slow || pg_op_is_last(op);
 	pg_list_push(&s->sent, op);
 	if (send_all(pq, op))
 		pg_conn_flush(s->conn);
@@ -118,7 +123,7 @@ static void finish(struct pg_slot *s)
 	if (op->err.code == 0 && op->results != op->count + 1)
 		(void)pg_op_fail(op, EC_EINTERNAL, "database: %zu results for %zu statements",
 				 op->results, op->count + 1);
-	if (op->slow)
+	if (pg_op_is_last(op))
 		s->slow = false;
 	if (s->sent.head)
 		s->sent.head->begun_ms = clock_mono_now_ms();

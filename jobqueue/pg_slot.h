@@ -22,6 +22,9 @@ struct pg_op *pg_list_pop(struct pg_list *l);
 /* Put all of front, in its order, before what l has; front is empty afterwards. */
 void pg_list_prepend(struct pg_list *l, struct pg_list *front);
 
+/* True when nothing is to follow it on its connection. */
+bool pg_op_is_last(const struct pg_op *op);
+
 struct pg_slot;
 
 struct pg_slot_events {
@@ -36,7 +39,7 @@ struct pg_slot {
 	void *arg;
 	struct pg_conn *conn;
 	struct pg_list sent;
-	bool slow; /* a slow operation is under way */
+	bool slow; /* a slow or a wide operation is under way: the last that was sent */
 	bool was_up;
 };
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "jobqueue/jq_audit.h"
 #include "jobqueue/pg_pool.h"
 
 enum { SLACK_MS = 30 * 1000 }; /* what a busy machine may add to a time */
@@ -310,6 +311,50 @@ static void test_slow_operations_leave_a_connection_free(void **state)
 	kit_close_jq(k, jq);
 }
 
+static void on_events(void *arg, const struct error *err, const struct jq_audit_event *events,
+		      size_t count, uint64_t total)
+{
+	(void)events;
+	(void)count;
+	(void)total;
+	kit_on_done(arg, err);
+}
+
+static void on_jobs(void *arg, const struct error *err, const struct job *jobs, size_t count,
+		    uint64_t total)
+{
+	(void)jobs;
+	(void)count;
+	(void)total;
+	kit_on_done(arg, err);
+}
+
+/* An account that has so much that its lists take long, and that asks for many. */
+static void test_long_lists_hold_up_their_own_account_only(void **state)
+{
+	struct kit *k = *state;
+	struct jq *jq = kit_open_jq(k, kit_url(k, "edgecap_api"), 3);
+	struct id greedy = kit_account(k, 0, 10, NULL), other = kit_account(k, 0, 10, NULL);
+	struct jq_audit_query events = {.page = 1, .per_page = 50};
+	struct jq_list_query jobs = {.page = 1, .per_page = 50};
+	struct kit_call lists[100] = {0}, job = {0}, list = {0};
+
+	await_ping(k, jq);
+	kit_sql(k, "BEGIN; LOCK TABLE audit_events");
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		jq_audit_list(jq, &greedy, &events, on_events, &lists[i]);
+	jq_job_list(jq, &other, &jobs, on_jobs, &list);
+	jq_job_stop(jq, &other, &greedy, &(struct jq_actor){.name = "", .source = "", .request_id = ""},
+		    kit_on_done, &job);
+	assert_int_equal(kit_done(k, &job), EC_ENOTFOUND);
+	assert_int_equal(kit_done(k, &list), 0);
+	assert_false(lists[0].done);
+	kit_sql(k, "COMMIT");
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		kit_run_until(k, &lists[i].done); /* some may have waited too long */
+	kit_close_jq(k, jq);
+}
+
 static int64_t deadlocks(struct kit *k)
 {
 	kit_sql(k, "SELECT pg_stat_clear_snapshot()");
@@ -404,6 +449,7 @@ int main(void)
 		cmocka_unit_test(test_statement_that_waits_too_long_is_given_up),
 		cmocka_unit_test(test_frozen_backends_are_left_behind),
 		cmocka_unit_test(test_slow_operations_leave_a_connection_free),
+		cmocka_unit_test(test_long_lists_hold_up_their_own_account_only),
 		cmocka_unit_test(test_deadlock_is_tried_again),
 		cmocka_unit_test(test_closing_ends_everything_within_its_time),
 		cmocka_unit_test(test_closing_waits_for_what_is_under_way),
