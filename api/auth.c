@@ -131,7 +131,7 @@ static void on_identity(void *arg, const struct error *err, const struct jq_iden
 					.permissions = who->permissions};
 	api_request_identify(r, &identity);
 	api_request_unshare(r, API_SHARE_CREDENTIAL);
-	const struct id *holder = who->account_member ? &identity.account : &who->credential;
+	const struct id *holder = who->account_member ? &identity.account : &who->holder;
 	if (!take_rate(r, holder) || !take_place(r, API_SHARE_ACCOUNT, holder))
 		return;
 	if (!who->account_member || (who->permissions & route->permission) != route->permission) {

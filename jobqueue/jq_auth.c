@@ -31,6 +31,7 @@ static void identity_read(struct op_identity *o, struct jq_identity *identity)
 	const char *fault = pg_row_text(&row);
 
 	identity->credential = pg_row_id(&row);
+	identity->holder = pg_row_id(&row);
 	identity->actor = pg_row_text(&row);
 	identity->account_member = pg_row_bool(&row);
 	identity->permissions = pg_row_u32(&row);
@@ -68,7 +69,7 @@ void jq_auth_token(struct jq *jq, const struct digest *token, const struct id *a
 	struct op_identity *o = identity_new("token", cb, arg);
 	char text[ADDRESS_TEXT_BYTES];
 
-	pg_op_statement(&o->op, "SELECT fault, credential, actor, member, bits"
+	pg_op_statement(&o->op, "SELECT fault, credential, holder, actor, member, bits"
 				" FROM auth_token($1::bytea, $2::uuid, $3::inet)");
 	pg_op_bytes(&o->op, (struct bytes){token->b, sizeof(token->b)});
 	pg_op_id(&o->op, account);
@@ -83,7 +84,7 @@ void jq_auth_key(struct jq *jq, const char *email, const struct digest *key,
 {
 	struct op_identity *o = identity_new("user", cb, arg);
 
-	pg_op_statement(&o->op, "SELECT fault, credential, actor, member, bits"
+	pg_op_statement(&o->op, "SELECT fault, credential, holder, actor, member, bits"
 				" FROM auth_key($1, $2::bytea, $3::uuid)");
 	pg_op_text(&o->op, email);
 	pg_op_bytes(&o->op, (struct bytes){key->b, sizeof(key->b)});

@@ -23,14 +23,14 @@ CREATE POLICY sampler_old_tokens_scope ON sampler_old_tokens USING (
 -- The three look-ups run in the scope 'auth', which the caller sets as ever: a function cannot, because only a superuser may
 -- attach a setting of ours to one. They give no row for a secret that nobody has, and `fault` is '' when the credential is good; else
 -- it is for the operator's log: whoever asked is told nothing of it. `member`: the account is there, enabled, and seen by the
--- credential.
+-- credential. `holder`: whose requests they are where it is none: the token's account, or the user.
 --
 -- The time of last use is written when the one that is known is a minute old, by whoever gets the row's lock without waiting, and
 -- without waiting for the disk: the transaction does nothing else, and a crash of the server loses a moment of it at the most. So
 -- call them in a transaction of their own.
 
 CREATE FUNCTION auth_token(p_sha256 bytea, p_account uuid, p_source inet)
-RETURNS TABLE (fault text, credential uuid, actor text, member boolean, bits integer)
+RETURNS TABLE (fault text, credential uuid, holder uuid, actor text, member boolean, bits integer)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
 AS $$
 DECLARE
@@ -58,7 +58,7 @@ BEGIN
 					AND (u.last_used_at > v_now - interval '1 minute') IS NOT TRUE
 				FOR NO KEY UPDATE SKIP LOCKED);
 	END IF;
-	RETURN QUERY SELECT v_fault, v_token.id, 'token:' || v_token.name,
+	RETURN QUERY SELECT v_fault, v_token.id, v_token.account_id, 'token:' || v_token.name,
 		EXISTS (SELECT FROM accounts a
 			WHERE a.id = p_account AND a.id = v_token.account_id AND NOT a.disabled),
 		permission_bits(v_token.permissions);
@@ -67,7 +67,7 @@ $$;
 
 -- No row only when nobody has the e-mail address.
 CREATE FUNCTION auth_key(p_email text, p_sha256 bytea, p_account uuid)
-RETURNS TABLE (fault text, credential uuid, actor text, member boolean, bits integer)
+RETURNS TABLE (fault text, credential uuid, holder uuid, actor text, member boolean, bits integer)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
 AS $$
 DECLARE
@@ -101,7 +101,7 @@ BEGIN
 	SELECT m.role INTO v_role
 		FROM memberships m JOIN accounts a ON a.id = m.account_id AND NOT a.disabled
 		WHERE m.user_id = v_user.id AND m.account_id = p_account;
-	RETURN QUERY SELECT v_fault, v_user.id, v_user.email, v_role IS NOT NULL,
+	RETURN QUERY SELECT v_fault, v_user.id, v_user.id, v_user.email, v_role IS NOT NULL,
 		(SELECT permission_bits(array_agg(p.permission))
 			FROM role_permissions p WHERE p.role = v_role);
 END

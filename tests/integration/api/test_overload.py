@@ -127,6 +127,22 @@ def test_an_account_has_a_share_of_the_requests(db, tmp_path):
             wire.close()
 
 
+def test_an_accounts_tokens_are_one_stranger_elsewhere(db, tmp_path):
+    """At the door of another account as well an account has its own rate, not one for each token."""
+    account, other = Account(db), Account(db)
+    tokens = [account.new_token("read") for _ in range(4)]
+    with Api(db, tmp_path, EDGECAP_REQUEST_RATE="1", EDGECAP_REQUEST_BURST="1000") as api:
+        began = time.monotonic()
+        for token in tokens * 20:
+            answer = api.call("GET", other.path(), None, {"Authorization": "Bearer " + token})
+            failure(answer, 403, 10001)
+        left = int(re.search(r";r=(\d+);", answer.headers["RateLimit"])[1])
+        assert left <= 1000 - 80 + (time.monotonic() - began)
+        answer = api.call("GET", other.path(), other)
+        result(answer)
+        assert ";r=999;" in answer.headers["RateLimit"]
+
+
 def test_an_account_has_a_share_of_the_downloads(db, tmp_path):
     account, other = Account(db), Account(db)
     with Api(db, tmp_path, EDGECAP_ACCOUNT_DOWNLOADS_MAX="2") as api:

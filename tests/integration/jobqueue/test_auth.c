@@ -96,6 +96,7 @@ static void test_token_is_seen_from_its_account(void **state)
 	assert_int_equal(a.code, 0);
 	assert_false(a.identity.account_member);
 	assert_int_equal(a.identity.permissions, 0);
+	assert_true(id_equal(&a.identity.holder, &mine));
 	a = by_token(k, secret, &none);
 	assert_int_equal(a.code, 0);
 	assert_false(a.identity.account_member);
