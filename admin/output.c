@@ -9,12 +9,26 @@
 
 enum { COLUMNS_MAX = 16 };
 
-/* A text without what would break the table or the terminal. */
+/* Bytes of the character at p that does something to a terminal, 0 when it is another: a control (U+0000 to U+001F, U+007F to U+009F),
+ * the end of a line or a paragraph, or a change of the direction of writing (U+2028 to U+202E, U+2066 to U+2069). */
+static size_t control_bytes(const unsigned char *p)
+{
+	if (p[0] < ' ' || p[0] == 0x7f)
+		return 1;
+	if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
+		return 2;
+	bool lines = p[0] == 0xe2 && p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae;
+	bool isolates = p[0] == 0xe2 && p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9;
+	return lines || isolates ? 3 : 0;
+}
+
+/* A text without what would break the table or the terminal. Names are the tenants'. */
 static void put_plain(struct buf *out, const char *text)
 {
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-		buf_put(out, c < ' ' || c == 0x7f ? "?" : text, 1);
+	while (*text) {
+		size_t n = control_bytes((const unsigned char *)text);
+		buf_put(out, n > 0 ? "?" : text, 1);
+		text += n > 0 ? n : 1;
 	}
 }
 

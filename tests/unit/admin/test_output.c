@@ -52,6 +52,9 @@ static void test_terminal_is_not_written_to_by_names(void **state)
 {
 	(void)state;
 	assert_table("{\"n\":\"a\\u001b[2Jb\\nc\"}", "n  a?[2Jb?c\n");
+	/* the same control in one character, the ends of lines and the changes of direction of Unicode */
+	assert_table("{\"n\":\"a\\u009b2Jb\\u2028c\\u202ed\\u2066e\"}", "n  a?2Jb?c?d?e\n");
+	assert_table("{\"n\":\"\\u00e9\\u00a0\\u2013\"}", "n  \u00e9\u00a0\u2013\n");
 }
 
 int main(void)
