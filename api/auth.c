@@ -125,6 +125,7 @@ static void on_identity(void *arg, const struct error *err, const struct jq_iden
 		api_auth_turn_away(r, result == LOGIN_WAS_WRONG ? LOGIN_WRONG : LOGIN_AWAY, 0);
 		return;
 	}
+	login_gate_note(app->logins, &call->ticket, &who->holder);
 	struct api_identity identity = {.account = api_request_param_id(r, 0),
 					.credential = who->credential,
 					.actor = who->actor,
@@ -185,10 +186,13 @@ void api_auth_run(struct api_request *r)
 		return;
 	}
 	struct digest whole = credential_digest(&call->credential);
-	/* before the database is asked: who has a thousand requests at once waits behind himself alone */
-	struct id holder = id_of_bits(whole.b);
+	struct login_attempt attempt = {api_request_peer(r), &whole, uv_now(app->loop)};
+	/* before the database is asked: who has a thousand requests at once, with however many tokens, waits behind himself alone.
+	 * Of those whose owner is not known there are few: the gate lets as many in as may fail. */
+	struct id holder;
+	if (!login_gate_holder(app->logins, &attempt, &holder))
+		holder = id_of_bits(whole.b);
 	if (!take_place(r, API_SHARE_CREDENTIAL, &holder))
 		return;
-	struct login_attempt attempt = {api_request_peer(r), &whole, uv_now(app->loop)};
 	login_gate_ask(app->logins, &attempt, &call->ticket, on_pass, call);
 }

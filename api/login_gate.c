@@ -38,14 +38,32 @@ bool login_source(const char *peer, struct address *ret)
 	return address_parse(bytes_of(peer), ret) == 0;
 }
 
-void login_gate_ask(struct login_gate *gate, const struct login_attempt *attempt,
-		    struct login_ticket *ticket, login_pass_cb cb, void *arg)
+static struct login_key key_of(const struct login_gate *gate, const struct login_attempt *attempt)
 {
 	struct address source;
 	bool known = login_source(attempt->peer, &source);
 
-	*ticket = (struct login_ticket){.cb = cb, .arg = arg};
-	ticket->key = login_rate_key(gate->rate, known ? &source : NULL, attempt->credential);
+	return login_rate_key(gate->rate, known ? &source : NULL, attempt->credential);
+}
+
+void login_gate_note(struct login_gate *gate, const struct login_ticket *ticket,
+		     const struct id *holder)
+{
+	login_rate_note(gate->rate, &ticket->key, holder);
+}
+
+bool login_gate_holder(const struct login_gate *gate, const struct login_attempt *attempt,
+		       struct id *ret)
+{
+	struct login_key key = key_of(gate, attempt);
+
+	return login_rate_holder(gate->rate, &key, attempt->now_ms, ret);
+}
+
+void login_gate_ask(struct login_gate *gate, const struct login_attempt *attempt,
+		    struct login_ticket *ticket, login_pass_cb cb, void *arg)
+{
+	*ticket = (struct login_ticket){.cb = cb, .arg = arg, .key = key_of(gate, attempt)};
 	if (login_rate_knows(gate->rate, &ticket->key, attempt->now_ms)) {
 		cb(arg, LOGIN_LOOK_UP, 0);
 		return;

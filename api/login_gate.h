@@ -60,6 +60,14 @@ enum login_result {
 void login_gate_report(struct login_gate *gate, struct login_ticket *ticket,
 		       enum login_result result, uint64_t now_ms);
 
+/* After a report of LOGIN_WAS_RIGHT: whose requests those with this credential are. holder: copied. */
+void login_gate_note(struct login_gate *gate, const struct login_ticket *ticket,
+		     const struct id *holder);
+
+/* Whose request it is, as was noted of its source and credential of late; false: not known. attempt: borrowed for the call. */
+bool login_gate_holder(const struct login_gate *gate, const struct login_attempt *attempt,
+		       struct id *ret);
+
 /* Since the start. */
 struct login_stats {
 	uint64_t failed;  /* logins with wrong credentials */

@@ -25,6 +25,7 @@ struct bucket {
 struct pair {
 	uint8_t key[LOGIN_KEY_BYTES];
 	uint64_t until_ms; /* 0: free */
+	struct id holder;  /* unset: not noted */
 };
 
 struct login_rate {
@@ -166,6 +167,27 @@ bool login_rate_knows(const struct login_rate *rate, const struct login_key *key
 	return p && now_ms < p->until_ms;
 }
 
+bool login_rate_holder(const struct login_rate *rate, const struct login_key *key, uint64_t now_ms,
+		       struct id *ret)
+{
+	const struct pair *p = pair_find(rate, key);
+
+	if (!p || now_ms >= p->until_ms || !*p->holder.hex)
+		return false;
+	*ret = p->holder;
+	return true;
+}
+
+void login_rate_note(struct login_rate *rate, const struct login_key *key, const struct id *holder)
+{
+	struct pair *set = &rate->pairs[set_of(key->pair, PAIR_SETS) * WAYS];
+
+	for (size_t i = 0; i < WAYS; i++) {
+		if (set[i].until_ms > 0 && memcmp(set[i].key, key->pair, LOGIN_KEY_BYTES) == 0)
+			set[i].holder = *holder;
+	}
+}
+
 void login_rate_remember(struct login_rate *rate, const struct login_key *key, uint64_t now_ms)
 {
 	struct pair *set = &rate->pairs[set_of(key->pair, PAIR_SETS) * WAYS];
@@ -179,6 +201,8 @@ void login_rate_remember(struct login_rate *rate, const struct login_key *key, u
 		if (set[i].until_ms < place->until_ms)
 			place = &set[i];
 	}
+	if (memcmp(place->key, key->pair, LOGIN_KEY_BYTES) != 0)
+		place->holder = (struct id){""};
 	memcpy(place->key, key->pair, LOGIN_KEY_BYTES);
 	place->until_ms = now_ms + KNOWN_MS;
 }

@@ -54,5 +54,12 @@ void login_rate_charge(struct login_rate *rate, const struct login_key *key, uin
 /* The credential was right now: remember the pair. */
 void login_rate_remember(struct login_rate *rate, const struct login_key *key, uint64_t now_ms);
 
+/* Note whose requests the pair's are (jq_auth.h: holder), as long as it is known; does nothing when it is not. holder: copied. */
+void login_rate_note(struct login_rate *rate, const struct login_key *key, const struct id *holder);
+
+/* Whose they are. Returns false when that was not noted of late. */
+bool login_rate_holder(const struct login_rate *rate, const struct login_key *key, uint64_t now_ms,
+		       struct id *ret);
+
 /* The credential was wrong: the pair is known no more. */
 void login_rate_forget(struct login_rate *rate, const struct login_key *key);

@@ -98,6 +98,29 @@ static void what_was_taken_can_be_given_back(void **state)
 	login_rate_free(rate);
 }
 
+static void a_pair_has_a_holder_as_long_as_it_is_known(void **state)
+{
+	const uint64_t ten_min_ms = 600000;
+	struct login_rate *rate = login_rate_new(2, 1000);
+	struct login_key k = key_at(rate, "192.0.2.1", "a");
+	struct id holder = id_new_v4(), found;
+
+	(void)state;
+	login_rate_note(rate, &k, &holder);
+	login_rate_remember(rate, &k, 5);
+	assert_false(login_rate_holder(rate, &k, 5, &found));
+	login_rate_note(rate, &k, &holder);
+	assert_true(login_rate_holder(rate, &k, 5, &found));
+	assert_true(id_equal(&found, &holder));
+	login_rate_remember(rate, &k, 6);
+	assert_true(login_rate_holder(rate, &k, 6, &found));
+	assert_false(login_rate_holder(rate, &k, 6 + ten_min_ms, &found));
+	login_rate_forget(rate, &k);
+	login_rate_remember(rate, &k, 7);
+	assert_false(login_rate_holder(rate, &k, 7, &found));
+	login_rate_free(rate);
+}
+
 static void a_pair_is_known_for_ten_minutes(void **state)
 {
 	const uint64_t ten_min_ms = 600000;
@@ -172,6 +195,7 @@ int main(void)
 		cmocka_unit_test(sources_are_addresses_and_networks_of_64_bits),
 		cmocka_unit_test(what_was_taken_can_be_given_back),
 		cmocka_unit_test(a_pair_is_known_for_ten_minutes),
+		cmocka_unit_test(a_pair_has_a_holder_as_long_as_it_is_known),
 		cmocka_unit_test(a_full_table_forgets_who_has_failed_least),
 		cmocka_unit_test(a_full_table_forgets_the_oldest_pair),
 	};
