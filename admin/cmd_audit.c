@@ -13,9 +13,10 @@ static int read_time(const struct settings *s, const char *name, const char *fla
 	if (!text)
 		return 0;
 	if (clock_parse_rfc3339(bytes_of(text), ret) < 0)
-		return error_set(err, EC_EINVAL,
-				 "%s: must be an RFC 3339 time (2026-11-21T10:00:00Z), not \"%.64s\"",
-				 flag, text);
+		return error_set(
+			err, EC_EINVAL,
+			"%s: must be an RFC 3339 time (2026-11-21T10:00:00Z), not \"%.64s\"", flag,
+			text);
 	if (*ret < CLOCK_1971_US)
 		*ret = CLOCK_1971_US;
 	return 0;

@@ -25,7 +25,8 @@ enum permission {
 /* A known credential, seen from one account. */
 struct jq_identity {
 	struct id credential; /* the token's or the user's id, for the audit */
-	struct id holder;     /* the token's account, or the user: whose requests they are at an account that is not his */
+	struct id
+		holder; /* the token's account, or the user: whose requests they are at an account that is not his */
 	const char *actor;    /* "token:<name>" or the user's e-mail address */
 	bool account_member;  /* the account exists, is enabled, and the credential may see it */
 	unsigned permissions; /* enum permission bits in this account; 0 when not a member */

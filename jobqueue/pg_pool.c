@@ -96,8 +96,7 @@ static bool has_its_part(const struct pg_pool *pool, const struct pg_op *op)
 {
 	for (uint32_t i = 0; op->wide && i < pool->count; i++) {
 		const struct pg_slot *s = &pool->slots[i];
-		if (s->slow && s->sent.tail->wide &&
-		    id_equal(&s->sent.tail->account, &op->account))
+		if (s->slow && s->sent.tail->wide && id_equal(&s->sent.tail->account, &op->account))
 			return true;
 	}
 	return false;

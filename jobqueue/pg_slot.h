@@ -22,7 +22,7 @@ struct pg_op *pg_list_pop(struct pg_list *l);
 /* Put all of front, in its order, before what l has; front is empty afterwards. */
 void pg_list_prepend(struct pg_list *l, struct pg_list *front);
 
-/* True when nothing is to follow it on its connection. */
+/* Is nothing to follow it on its connection? op: borrowed for the call. */
 bool pg_op_is_last(const struct pg_op *op);
 
 struct pg_slot;

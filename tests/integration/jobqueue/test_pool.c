@@ -344,8 +344,9 @@ static void test_long_lists_hold_up_their_own_account_only(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		jq_audit_list(jq, &greedy, &events, on_events, &lists[i]);
 	jq_job_list(jq, &other, &jobs, on_jobs, &list);
-	jq_job_stop(jq, &other, &greedy, &(struct jq_actor){.name = "", .source = "", .request_id = ""},
-		    kit_on_done, &job);
+	jq_job_stop(jq, &other, &greedy,
+		    &(struct jq_actor){.name = "", .source = "", .request_id = ""}, kit_on_done,
+		    &job);
 	assert_int_equal(kit_done(k, &job), EC_ENOTFOUND);
 	assert_int_equal(kit_done(k, &list), 0);
 	assert_false(lists[0].done);
