@@ -43,6 +43,12 @@ static int token_read(const struct command_run *run, struct registry_token *toke
 			(int64_t)settings_u64(run->settings, "EDGECAP_EXPIRES_IN") * 1000;
 	if (code == 0)
 		code = command_prefixes(text, sources, &token->source_count, err);
+	for (size_t i = 0; code == 0 && i < token->source_count; i++) {
+		if (prefix_is_mapped(&(*sources)[i]))
+			code = error_set(err, EC_EINVAL,
+					 "--source: IPv4 in the form of IPv6: write it as IPv4 "
+					 "(192.0.2.0/24)");
+	}
 	token->sources = *sources;
 	return code;
 }

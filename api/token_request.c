@@ -156,6 +156,11 @@ static void read_source(const cJSON *item, int i, struct token_request *q,
 		field_errors_add(errors, pointer, "%s", err.text);
 		return;
 	}
+	if (prefix_is_mapped(&prefix)) {
+		field_errors_add(errors, pointer,
+				 "is IPv4 in the form of IPv6: write it as IPv4 (192.0.2.0/24)");
+		return;
+	}
 	for (size_t k = 0; k < q->source_count; k++) {
 		if (memcmp(&q->sources[k], &prefix, sizeof(prefix)) == 0) {
 			field_errors_add(errors, pointer, "is given twice");

@@ -30,6 +30,14 @@ int address_parse(struct bytes text, struct address *ret)
 	return 0;
 }
 
+bool prefix_is_mapped(const struct prefix *p)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	return p->addr.family == ADDRESS_V6 && p->len >= 96 &&
+	       memcmp(p->addr.b, mapped, sizeof(mapped)) == 0;
+}
+
 /* Keep the first len bits. */
 static void address_mask(struct address *a, uint8_t len)
 {

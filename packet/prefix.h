@@ -33,6 +33,10 @@ int address_parse(struct bytes text, struct address *ret) EC_MUST_CHECK;
  * Returns 0, or EC_EFORMAT / EC_EINVAL (bits set behind the prefix length) with a reason in err. */
 int prefix_parse(struct bytes text, struct prefix *ret, struct error *err) EC_MUST_CHECK;
 
+/* True when p is IPv4 addresses in the form of IPv6 (::ffff:192.0.2.0/120, RFC 4291 section 2.5.5.2): no client that we see has
+ * such an address. */
+bool prefix_is_mapped(const struct prefix *p);
+
 /* Canonical text (RFC 5952 for IPv6). dst: ADDRESS_TEXT_BYTES. */
 void address_format(const struct address *a, char *dst);
 

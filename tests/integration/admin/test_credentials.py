@@ -131,6 +131,7 @@ class Credentials(Calls):
         self.assertIn("192.0.2.0/24,2001:db8::1", run("token", "list", *where).stdout)
         self.assertIn("--source", run("token", "create", "--help", url=None).stdout)
         for bad, text in (("192.0.2.1/24", "192.0.2.1/24"), ("host", "\"host\""),
+                          ("::1,::ffff:192.0.2.0/120", "write it as IPv4"),
                           (",".join("192.0.2.%d" % i for i in range(33)), "at most 32")):
             self.fails(1, text, "token", "create", *where, "--name", "bad", "--source", bad)
 

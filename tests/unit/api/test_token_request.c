@@ -117,6 +117,7 @@ static void faults_are_where_they_are(void **state)
 		{IN("[\"192.0.2.0/33\"]"), "/condition/request_ip/in/0"},
 		{IN("[\"192.0.2.1\",\"192.0.2.1/32\"]"), "/condition/request_ip/in/1"},
 		{IN("[{}]"), "/condition/request_ip/in/0"},
+		{IN("[\"::1\",\"::ffff:192.0.2.0/120\"]"), "/condition/request_ip/in/1"},
 		{WITH("\"condition\":{\"request_ip\":{\"in\":[\"::\"],\"not_in\":[]}}"),
 		 "/condition/request_ip/not_in"},
 		{WITH("\"condition\":{\"request_ip\":{\"in\":[\"::\"]},\"x\":1}"), "/condition/x"},

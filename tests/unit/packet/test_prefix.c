@@ -260,11 +260,29 @@ static void test_equal_scopes(void **state)
 	scope_fini(&none);
 }
 
+static void test_ipv4_in_the_form_of_ipv6(void **state)
+{
+	(void)state;
+	static const char *const mapped[] = {"::ffff:0.0.0.0/96", "::ffff:192.0.2.0/120",
+					     "::ffff:1.2.3.4"};
+	static const char *const other[] = {"::/0",      "::fffe:0:0/95", "1.2.3.4",
+					    "0.0.0.0/0", "::1",           "2001:db8::/96"};
+	for (size_t i = 0; i < ARRAY_LEN(mapped); i++) {
+		struct prefix p = prefix_of(mapped[i]);
+		assert_true(prefix_is_mapped(&p));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(other); i++) {
+		struct prefix p = prefix_of(other[i]);
+		assert_false(prefix_is_mapped(&p));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_address_forms),
 		cmocka_unit_test(test_prefix_forms),
+		cmocka_unit_test(test_ipv4_in_the_form_of_ipv6),
 		cmocka_unit_test(test_host_bits_are_refused_with_the_right_prefix),
 		cmocka_unit_test(test_has_and_overlaps),
 		cmocka_unit_test(test_scope_against_linear_scan),
