@@ -95,8 +95,10 @@ struct board_part *board_part_new(struct board *b, struct board_job *j, struct b
 
 void board_job_drop(struct board *b, struct board_job *j)
 {
-	while (!LIST_EMPTY(&j->parts))
-		part_drop(b, LIST_FIRST(&j->parts));
+	for (struct board_part *p = NULL; (p = LIST_FIRST(&j->parts)) != NULL;) {
+		part_drop(b, p);
+		EC_ASSERT(LIST_FIRST(&j->parts) != p); /* for the analyzer */
+	}
 	(void)id_map_remove(&b->jobs, &j->pcap);
 	scope_fini(&j->scope);
 	free(j);

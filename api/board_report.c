@@ -103,7 +103,7 @@ static int unknown_note(struct board *b, struct board_sampler *s, const struct s
 	if (count && !list)
 		return EC_ENOMEM;
 	size_t n = 0;
-	for (size_t i = 0; i < m->part_count && n < count; i++) {
+	for (size_t i = 0; list && i < m->part_count && n < count; i++) {
 		const struct sync_up_part *up = &m->parts[i];
 		if (id_map_get(&s->parts, &up->pcap))
 			continue;

@@ -251,7 +251,7 @@ EC_UNUSED static int set_up(void **state)
 		.answers_max = rig_options.answers_max > 0 ? rig_options.answers_max : 1000,
 		.stall_limit_s = rig_options.patient_writes ? 60 : 2,
 		.write_rate_bytes = rig_options.patient_writes ? 1000 : WRITE_RATE_BYTES,
-		.write_window_s = 3,
+		.write_window_s = rig_options.patient_writes ? 60 : 3,
 		.dispatch = dispatch,
 		.observe = observe};
 	char address[API_ADDRESS_TEXT_BYTES];

@@ -6,6 +6,7 @@ enum { ANSWERS_MAX = 4 };
 static int set_up_few(void **state)
 {
 	rig_options.answers_max = ANSWERS_MAX;
+	rig_options.patient_writes = true; /* a busy machine is no client that does not read */
 	return set_up(state);
 }
 
