@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
-TITLE = "fleet: 10,000 edge hosts at one API"
+TITLE = "10,000 edge hosts at one API"
 LARGE, SMALL = 10000, 1000
 QUICK_LARGE, QUICK_SMALL = 200, 50
 SETTLE_S = 2
