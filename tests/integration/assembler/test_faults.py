@@ -31,14 +31,19 @@ def leftovers(world):
     return list((world.store / ".tmp").iterdir())
 
 
+def begin_anew(job):
+    """As if nothing had been done."""
+    shutil.rmtree(job.path("pcap").parent)
+    job.again()
+
+
 def reference(world, job):
     """The job's files when nothing goes wrong; then as if nothing had been done."""
     assembler = world.assembler()
     job.await_stage("done", 60)
     content = files(job)
     assert assembler.stop() == 0
-    shutil.rmtree(job.path("pcap").parent)
-    job.again()
+    begin_anew(job)
     return content
 
 
@@ -58,8 +63,7 @@ def test_killed_at_random_moments(world):
         if job.stage() == "assembling":
             killed += 1
         elif job.stage() == "done":  # it was faster: begin anew
-            shutil.rmtree(job.path("pcap").parent)
-            job.again()
+            begin_anew(job)
             killed = 0
         if killed == 2:
             break
@@ -76,11 +80,13 @@ def test_killed_at_random_moments(world):
 def test_stopped_half_way_gives_the_job_back(world):
     job = slow_job(world)
     content = reference(world, job)
-    assembler = world.assembler(LEASE="60s").await_event("job-claimed")
-    time.sleep(0.1)
-    began = time.monotonic()
-    assert assembler.stop() == 0
-    assert time.monotonic() - began < 5
+    for _ in range(20):
+        assembler = world.assembler(LEASE="60s").await_event("job-claimed")
+        time.sleep(random.random() * 0.1)
+        assert assembler.stop() == 0
+        if job.stage() != "done":
+            break
+        begin_anew(job)  # it was faster
     assert job.stage() == "ready", assembler.log()
     assert leftovers(world) == []
     world.assembler(LEASE="60s")
