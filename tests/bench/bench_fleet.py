@@ -10,6 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench_overload import Tenant, figures
+
 TOP = Path(__file__).resolve().parents[2]
 TITLE = "10,000 edge hosts at one API"
 LARGE, SMALL = 10000, 1000
@@ -117,15 +119,10 @@ class Bench:
         return result
 
 
-def figures(taken):
-    return {"p50": taken[len(taken) // 2], "p99": taken[len(taken) * 99 // 100]}
-
-
 def worker(runs, quick):
     """Beside a PostgreSQL: prints {"large": [...], "small": [...]} with the figures of each run."""
     sys.path[:0] = [str(TOP / part) for part in ("tests/integration/api", "tests/support", "tests/bench")]
     from api_rig import Account, Api, Database, finished_job  # noqa: PLC0415
-    from bench_overload import Tenant  # noqa: PLC0415
 
     db, result = Database(), {"large": [], "small": []}
     sizes = {"small": QUICK_SMALL if quick else SMALL, "large": QUICK_LARGE if quick else LARGE}

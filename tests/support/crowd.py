@@ -10,15 +10,15 @@ import json
 import resource
 import selectors
 import socket
-import subprocess
 import sys
 import time
+
+from player import Player
 
 PER_SOURCE = 900
 WRITE_EVERY_S = 1.0
 READ_BYTES = 2048  # each time: above the slowest rate that the API accepts
 POLL_S = 0.05
-ENDED_S = 60
 
 
 def head(method, path, *lines):
@@ -126,30 +126,16 @@ class Host:
         print(json.dumps({**self.counts, "standing": standing}), flush=True)
 
 
-class Crowd:
-    """The process. readers, writers: lists of what each sends at first (text)."""
+class Crowd(Player):
+    """The process. readers, writers: lists of what each sends at first (text). Afterwards `result` is what happened."""
 
     def __init__(self, host, port, idle=0, readers=(), writers=()):
-        self.orders = {"host": host, "port": port, "idle": idle, "readers": list(readers), "writers": list(writers)}
+        super().__init__(__file__, {"host": host, "port": port, "idle": idle, "readers": list(readers), "writers": list(writers)})
         self.result = None
 
-    def __enter__(self):
-        self.process = subprocess.Popen([sys.executable, "-B", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.process.stdin.write(json.dumps(self.orders) + "\n")
-        self.process.stdin.flush()
-        said = self.process.stdout.readline()
-        if said != "ready\n":
-            self.process.kill()
-            raise RuntimeError("the crowd did not come: %r" % said)
-        return self
-
-    def __exit__(self, *_):
-        try:
-            out, _ = self.process.communicate(timeout=ENDED_S)
-            self.result = json.loads(out)
-        finally:
-            self.process.kill()
-            self.process.wait()
+    def __exit__(self, *more):
+        super().__exit__(*more)
+        self.result = json.loads(self.last)
 
 
 def raise_descriptors():

@@ -10,14 +10,13 @@ import json
 import secrets
 import selectors
 import socket
-import subprocess
 import sys
 import time
 
 from crowd import PER_SOURCE, raise_descriptors
+from player import Player
 
 READ_BYTES = 256 * 1024
-READY_S, ENDED_S = 120, 60
 NOTHING = b'"parts":[]'
 
 
@@ -139,34 +138,15 @@ class Hosts:
                     self.clear()
 
 
-class Fleet:
+class Fleet(Player):
     """The process. tokens: of the samplers."""
 
     def __init__(self, address, tokens):
-        self.orders = {"host": address[0], "port": address[1], "tokens": list(tokens)}
-
-    def __enter__(self):
-        self.process = subprocess.Popen([sys.executable, "-B", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.process.stdin.write(json.dumps(self.orders) + "\n")
-        self.process.stdin.flush()
-        said = self.process.stdout.readline()
-        if said != "ready\n":
-            self.process.kill()
-            raise RuntimeError("the fleet did not come: %r" % said)
-        return self
+        super().__init__(__file__, {"host": address[0], "port": address[1], "tokens": list(tokens)})
 
     def seen(self):
         """Counters since the last time; told: for each new capture when each host was told (time.monotonic)."""
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
-
-    def __exit__(self, *_):
-        try:
-            self.process.communicate(timeout=ENDED_S)
-        finally:
-            self.process.kill()
-            self.process.wait()
+        return json.loads(self.ask())
 
 
 def main():
